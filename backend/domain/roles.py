@@ -1,0 +1,96 @@
+"""Who may do what: the one permission table.
+
+The API asks it before every route, the documents print it. The table answers *what kind of act* a role may
+do; *whose rows* it touches is the business of the database's row policies, through the caller's `Scope`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+
+class Role(StrEnum):
+    """A role of a person or of an API key."""
+
+    EMSV_ADMIN = "emsv_admin"
+    NOC_ANALYST = "noc_analyst"
+    CPO_ADMIN = "cpo_admin"
+    CPO_OPERATOR = "cpo_operator"
+    INTEGRATOR = "integrator"
+
+
+class Permission(StrEnum):
+    """One kind of act; the value is `<noun>:<act>`."""
+
+    CPOS_READ = "cpos:read"
+    CPOS_WRITE = "cpos:write"
+    STATIONS_READ = "stations:read"
+    STATIONS_WRITE = "stations:write"
+    CHARGERS_READ = "chargers:read"
+    CHARGERS_WRITE = "chargers:write"
+    CHARGERS_APPROVE = "chargers:approve"
+    CONNECTORS_READ = "connectors:read"
+    SESSIONS_READ = "sessions:read"
+    ID_TOKENS_READ = "id_tokens:read"
+    ID_TOKENS_WRITE = "id_tokens:write"
+    COMMANDS_READ = "commands:read"
+    COMMANDS_SEND = "commands:send"
+    MESSAGES_READ = "messages:read"
+    ANALYTICS_READ = "analytics:read"
+    USERS_READ = "users:read"
+    USERS_WRITE = "users:write"
+    API_KEYS_READ = "api_keys:read"
+    API_KEYS_WRITE = "api_keys:write"
+
+
+PLATFORM_ROLES: Final = frozenset({Role.EMSV_ADMIN, Role.NOC_ANALYST})
+"""Roles of the EMSV itself: they see every CPO and belong to none."""
+
+TENANT_ROLES: Final = frozenset(Role) - PLATFORM_ROLES
+"""Roles inside one CPO: without a CPO they mean nothing."""
+
+_READ_ALL = frozenset(p for p in Permission if p.value.endswith(":read"))
+_STAFF_ONLY = frozenset({Permission.USERS_READ, Permission.API_KEYS_READ})
+_EMSV_ONLY = frozenset({Permission.CPOS_WRITE, Permission.CHARGERS_APPROVE})
+_OPERATE = (_READ_ALL - _STAFF_ONLY) | {Permission.COMMANDS_SEND, Permission.ID_TOKENS_WRITE}
+
+PERMISSIONS: Final = MappingProxyType(
+    {
+        Role.EMSV_ADMIN: frozenset(Permission),
+        Role.NOC_ANALYST: _READ_ALL,
+        Role.CPO_ADMIN: frozenset(Permission) - _EMSV_ONLY,
+        Role.CPO_OPERATOR: _OPERATE,
+        Role.INTEGRATOR: _OPERATE,
+    }
+)
+
+GRANTS: Final = MappingProxyType(
+    {
+        Role.EMSV_ADMIN: frozenset(Role),
+        Role.CPO_ADMIN: TENANT_ROLES,
+    }
+)
+"""Which roles a role may give to a new user or API key; a role that is absent gives none."""
+
+
+def allows(role: str, permission: Permission) -> bool:
+    """Whether `role` may do `permission`; an unknown role may do nothing."""
+    try:
+        return permission in PERMISSIONS[Role(role)]
+    except ValueError:
+        return False
+
+
+def may_grant(role: str, granted: str) -> bool:
+    """Whether a holder of `role` may create a user or API key with the role `granted`."""
+    try:
+        return Role(granted) in GRANTS.get(Role(role), frozenset())
+    except ValueError:
+        return False
+
+
+def belongs_to_cpo(role: str) -> bool:
+    """Whether a holder of `role` must belong to a CPO (True) or must not (False)."""
+    return role in TENANT_ROLES

@@ -1,0 +1,55 @@
+"""The permission table: the lines that must not blur."""
+
+from backend.domain.roles import (
+    GRANTS,
+    PERMISSIONS,
+    PLATFORM_ROLES,
+    TENANT_ROLES,
+    Permission,
+    Role,
+    allows,
+    belongs_to_cpo,
+    may_grant,
+)
+
+
+def test_every_role_has_a_line_in_the_table_and_one_home() -> None:
+    assert set(PERMISSIONS) == set(Role)
+    assert set(Role) == PLATFORM_ROLES | TENANT_ROLES
+    assert not PLATFORM_ROLES & TENANT_ROLES
+
+
+def test_the_noc_analyst_reads_everything_and_changes_nothing() -> None:
+    assert {p for p in Permission if allows("noc_analyst", p)} == {
+        p for p in Permission if p.endswith(":read")
+    }
+
+
+def test_only_the_emsv_administrator_makes_cpos_and_approves_chargers() -> None:
+    for permission in (Permission.CPOS_WRITE, Permission.CHARGERS_APPROVE):
+        assert [role for role in Role if allows(role, permission)] == [Role.EMSV_ADMIN]
+
+
+def test_an_operator_sends_commands_but_does_not_manage_staff_or_hardware() -> None:
+    assert allows("cpo_operator", Permission.COMMANDS_SEND)
+    for permission in (Permission.CHARGERS_WRITE, Permission.USERS_READ, Permission.API_KEYS_READ):
+        assert not allows("cpo_operator", permission)
+
+
+def test_an_unknown_role_may_do_nothing() -> None:
+    assert not any(allows("root", p) for p in Permission)
+    assert not may_grant("root", "cpo_operator")
+
+
+def test_nobody_grants_a_role_that_reaches_further_than_their_own() -> None:
+    assert not may_grant("cpo_admin", "emsv_admin")
+    assert not may_grant("cpo_operator", "cpo_operator")
+    assert not may_grant("cpo_admin", "no_such_role")
+    for granter, granted in GRANTS.items():
+        for role in granted:
+            assert PERMISSIONS[role] <= PERMISSIONS[granter]
+
+
+def test_tenant_roles_belong_to_a_cpo_and_platform_roles_do_not() -> None:
+    assert belongs_to_cpo("integrator")
+    assert not belongs_to_cpo("noc_analyst")

@@ -1,0 +1,31 @@
+"""Who asks. Every call to the database carries a Scope; the row policies decide by it."""
+
+from dataclasses import dataclass
+
+PLATFORM_ROLE = "system"
+DOMAIN_ROLES = ("emsv_admin", "noc_analyst", "cpo_admin", "cpo_operator", "integrator")
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Who asks, in which role, for which CPO.
+
+    `role` is "system" (the platform itself: OCPP server, worker; row policies do not apply) or one of
+    DOMAIN_ROLES. `user_id` and `cpo_id` are UUIDs as text. Raises ValueError for an unknown role.
+    """
+
+    role: str
+    user_id: str | None = None
+    cpo_id: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.role != PLATFORM_ROLE and self.role not in DOMAIN_ROLES:
+            raise ValueError(f"unknown role {self.role!r}")
+
+    @property
+    def is_system(self) -> bool:
+        """True for the platform itself."""
+        return self.role == PLATFORM_ROLE
+
+
+SYSTEM = Scope(PLATFORM_ROLE)

@@ -1,0 +1,1 @@
+"""Repeatable measurements of the platform against the plain `ocpp` library server: `python -m bench`."""

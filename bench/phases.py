@@ -1,0 +1,194 @@
+"""The phases of a run: each drives one server from a fresh start and returns figures by name."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import psutil
+
+from bench.agent import Agent
+from bench.measure import (
+    Cores,
+    Meter,
+    cpu_seconds,
+    family,
+    machine_busy_seconds,
+    postgres_cpu_seconds,
+    rss_bytes,
+    settled_rss_bytes,
+)
+from bench.servers import Baseline, Platform, Running
+
+METER_S = 10.0
+HEARTBEAT_S = 60.0
+WARM_CHARGERS = 50
+TIMEOUT_S = 60.0
+COMMANDS_PER_S = 25.0
+
+Figures = dict[str, Any]
+Target = Baseline | Platform
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much load, for how long. `connect_rate` paces connecting and opening sessions outside the storm."""
+
+    chargers: int = 2000
+    seconds: float = 60.0
+    warm_s: float = 15.0
+    command_chargers: int = 500
+    command_s: float = 20.0
+    settle_s: float = 4.0
+    connect_rate: float = 400.0
+    compression: bool = False
+
+    @property
+    def identities(self) -> int:
+        """How many chargers must be registered: the two fleets do not share sessions."""
+        return self.chargers + self.command_chargers
+
+
+@contextlib.asynccontextmanager
+async def _under_load(
+    target: Target, cores: Cores, plan: Plan, compression: bool, with_api: bool = False
+) -> AsyncIterator[tuple[Running, Agent]]:
+    async with target.running(with_api=with_api) as running, Agent.started(cores) as agent:
+        await agent.order("fleet", url=running.url, compression=compression)
+        yield running, agent
+        await agent.order("close", timeout_s=5.0)
+
+
+async def _connect(agent: Agent, first: int, count: int, rate: float) -> dict[str, Any]:
+    return await agent.order(
+        "connect",
+        first=first,
+        count=count,
+        rate=rate,
+        timeout_s=TIMEOUT_S,
+        within_s=2 * TIMEOUT_S + count / 100,
+    )
+
+
+async def metering(target: Target, cores: Cores, plan: Plan) -> Figures:
+    """Every charger in a session, MeterValues every 10 s, Heartbeat every 60 s: what a MeterValues costs."""
+    async with _under_load(target, cores, plan, plan.compression) as (running, agent):
+        connected = await _connect(agent, 0, plan.chargers, plan.connect_rate)
+        opened = await agent.order("sessions", rate=plan.connect_rate, timeout_s=TIMEOUT_S)
+        spent, report = await _measured(running, agent, plan)
+    readings = report["answered_in_window"].get("MeterValues", 0)
+    all_calls = sum(report["answered_in_window"].values())
+    lost = plan.chargers - opened["opened"] + report["unanswered"] + sum(report["errors"].values())
+    figures: Figures = {
+        "calls_lost": lost,
+        "answered_per_s": all_calls / report["seconds"],
+        "metering": report | {"connect": connected, "sessions": opened, "cpu_s": spent},
+        **{
+            name: report["answers"].get("MeterValues", {}).get(name)
+            for name in ("p50_ms", "p99_ms", "p999_ms")
+        },
+        "foreign_cpu": spent["foreign"] / report["seconds"],
+        "lateness_p99_ms": report["load_lateness"]["p99_ms"],
+    }
+    if readings:
+        figures |= {
+            "cpu_us_per_reading": spent["server"] / readings * 1e6,
+            "cpu_us_per_message": spent["server"] / all_calls * 1e6,
+        }
+    if readings and running.postmaster is not None:
+        figures["postgres_us_per_reading"] = spent["postgres"] / readings * 1e6
+    return figures
+
+
+async def _measured(running: Running, agent: Agent, plan: Plan) -> tuple[dict[str, float], dict[str, Any]]:
+    """CPU seconds by process kind over the window, and the load generator's report of the same window."""
+    meter = Meter(
+        {
+            "server": lambda: cpu_seconds(running.processes),
+            "postgres": partial(postgres_cpu_seconds, running.postmaster),
+            "load": lambda: cpu_seconds(family(psutil.Process(agent.pid))),
+            "self": lambda: cpu_seconds([psutil.Process(os.getpid())]),
+            "machine": machine_busy_seconds,
+        }
+    )
+    spent: dict[str, float] = {}
+
+    def edge(event: str) -> None:
+        if event == "begin":
+            meter.start()
+        else:
+            spent.update(meter.since())
+
+    report = await agent.order(
+        "meter",
+        on_event=edge,
+        within_s=plan.warm_s + plan.seconds + TIMEOUT_S,
+        warm_s=plan.warm_s,
+        seconds=plan.seconds,
+        meter_s=METER_S,
+        heartbeat_s=HEARTBEAT_S,
+    )
+    ours = sum(spent[name] for name in ("server", "postgres", "load", "self"))
+    return spent | {"foreign": max(0.0, spent["machine"] - ours)}, report
+
+
+async def idle_and_storm(target: Target, cores: Cores, plan: Plan) -> Figures:
+    """Memory of idle, booted connections that offer compression; then all of them away and back at once."""
+    async with _under_load(target, cores, plan, compression=True) as (running, agent):
+        await _connect(agent, plan.chargers, min(WARM_CHARGERS, plan.command_chargers), plan.connect_rate)
+        await agent.order("sessions", rate=plan.connect_rate, timeout_s=TIMEOUT_S)
+        await agent.order("close", timeout_s=5.0)
+        before = await _settled(running, plan)
+        gentle = await _connect(agent, 0, plan.chargers, plan.connect_rate)
+        idle = await _settled(running, plan)
+        await agent.order("close", timeout_s=10.0)
+        closed = await _settled(running, plan)
+        storm = await _connect(agent, 0, plan.chargers, 0)
+        return {
+            "memory_kib": (idle - before) / 1024 / max(1, gentle["accepted"]),
+            "memory_missing": plan.chargers - gentle["accepted"],
+            "storm_s": storm["seconds"],
+            "storm_refused": plan.chargers - storm["accepted"],
+            "idle": {
+                "rss_before": before,
+                "rss_idle": idle,
+                "rss_after_close": closed,
+                "rss_after_storm": rss_bytes(running.processes),
+                "gentle": gentle,
+                "storm": storm,
+            },
+        }
+
+
+async def _settled(running: Running, plan: Plan) -> int:
+    return await asyncio.to_thread(settled_rss_bytes, running.processes, plan.settle_s, 4 * plan.settle_s)
+
+
+async def commands(target: Target, cores: Cores, plan: Plan) -> Figures:
+    """Remote starts through the API while a fleet meters: from request to frame on the charger's wire."""
+    async with _under_load(target, cores, plan, plan.compression, with_api=True) as (running, agent):
+        await _connect(agent, plan.chargers, plan.command_chargers, plan.connect_rate)
+        opened = await agent.order("sessions", rate=plan.connect_rate, timeout_s=TIMEOUT_S)
+        report = await agent.order(
+            "commands",
+            within_s=plan.command_s + 2 * TIMEOUT_S,
+            api_url=running.api_url,
+            token=running.token,
+            rate=COMMANDS_PER_S,
+            warm_s=min(5.0, plan.warm_s),
+            seconds=plan.command_s,
+            meter_s=METER_S,
+            heartbeat_s=HEARTBEAT_S,
+        )
+    on_wire = report["on_wire"]
+    return {
+        "remote_start_p50_ms": on_wire["p50_ms"],
+        "remote_start_p99_ms": on_wire["p99_ms"],
+        "remote_start_lost": report["requests"] - on_wire["count"] + sum(report["errors"].values()),
+        "commands": report | {"sessions": opened},
+    }

@@ -5,7 +5,7 @@
 -- ---------------------------------------------------------------- sockets
 
 -- Facts the gate needs of each identity: [{charger_id}] -> [{registration, password_hash, cpo_id} | null]
-create function public.gate_chargers(p_rows json) returns json
+create function private.gate_chargers(p_rows json) returns json
 language sql stable set search_path = '' as $$
     select coalesce(json_agg(
         case when c.id is null then null else json_build_object(

@@ -1,6 +1,6 @@
 -- Readings of many chargers in one call, and the one door through which the OCPP server commits.
 
--- [{charger_id, evse_id, connector_id, transaction_id, measured_at, received_at, context, energy_wh, power_w,
+-- [{charger_id, evse_id, connector_id, transaction_id, measured_at, clock_trusted, received_at, context, energy_wh, power_w,
 --   current_a, voltage_v, soc_percent, temperature_c, samples, digest}]
 -- A reading belongs to the session its transaction id names on this charger; without a usable id (absent, 0,
 -- foreign) to the session that ran on that connector at that time, if any (OCPP 1.6 §4.7).
@@ -10,7 +10,7 @@ begin
     with incoming as (
         select r.*, c.cpo_id, coalesce(named.id, running.id) as session_id
         from json_to_recordset(p_rows) as r(charger_id text, evse_id integer, connector_id integer,
-            transaction_id bigint, measured_at timestamptz, received_at timestamptz, context text, energy_wh numeric,
+            transaction_id bigint, measured_at timestamptz, clock_trusted boolean, received_at timestamptz, context text, energy_wh numeric,
             power_w numeric, current_a numeric, voltage_v numeric, soc_percent numeric, temperature_c numeric,
             samples json, digest bigint)
         join public.chargers c on c.id = r.charger_id
@@ -27,7 +27,12 @@ begin
             received_at, context, energy_wh, power_w, current_a, voltage_v, soc_percent, temperature_c, samples, digest)
         select cpo_id, charger_id, evse_id, connector_id, session_id, measured_at, received_at, context, energy_wh,
             power_w, current_a, voltage_v, soc_percent, temperature_c, samples, digest
-        from incoming
+        from incoming i
+        -- Without a believable clock `measured_at` is the time of receipt, so a repetition is known by its content.
+        where clock_trusted or not exists (
+            select 1 from public.meter_values m
+            where m.session_id is not distinct from i.session_id and m.digest = i.digest
+              and m.measured_at > i.received_at - interval '1 day')
         on conflict (session_id, measured_at, digest) do nothing
         returning session_id, measured_at, energy_wh, power_w, soc_percent
     ), latest as (  -- per session: the newest value of each measurand, and whether the register went back
@@ -54,7 +59,11 @@ begin
             when (l.fell or l.lowest_wh < s.meter_start_wh
                   or (l.lowest_wh < s.last_register_wh and s.last_reading_at < l.measured_at))
                  and not 'register_back' = any (s.review_reasons)
-            then s.review_reasons || array['register_back'] else s.review_reasons end
+            -- A thousandth of what was expected is kWh under the label Wh; either way it is not billed unseen.
+            then s.review_reasons || array['register_back']
+                 || case when l.lowest_wh * 1000 between s.meter_start_wh * 0.99 and s.meter_start_wh + 1000000
+                         then array['unit_suspect'] else '{}' end
+            else s.review_reasons end
     from latest l
     where s.id = l.session_id and s.stopped_at is null
       and (s.last_reading_at is null or s.last_reading_at <= l.measured_at);
@@ -70,6 +79,9 @@ language plpgsql set search_path = '' as $$
 declare
     answers jsonb := '{}';
 begin
+    if p_events -> 'gates' is not null then
+        answers := answers || jsonb_build_object('gates', private.gate_chargers(p_events -> 'gates'));
+    end if;
     if p_events -> 'connects' is not null then
         answers := answers || jsonb_build_object('connects', private.open_connections(p_events -> 'connects'));
     end if;
@@ -109,13 +121,13 @@ language sql set search_path = '' as $$
 $$;
 
 revoke execute on all functions in schema private from public;
-revoke execute on function public.gate_chargers(json), public.discover_charger(text, text),
+revoke execute on function public.discover_charger(text, text),
     public.touch_connections(text, json, timestamptz), public.beat_node(text, boolean, jsonb),
     public.intake(json), public.log_messages(json) from public;
-grant execute on function public.gate_chargers(json), public.discover_charger(text, text),
+grant execute on function public.discover_charger(text, text),
     public.touch_connections(text, json, timestamptz), public.beat_node(text, boolean, jsonb),
     public.intake(json), public.log_messages(json) to service_role;
-grant execute on function private.open_connections(json), private.close_connections(json),
+grant execute on function private.gate_chargers(json), private.open_connections(json), private.close_connections(json),
     private.record_boots(json), private.record_statuses(json), private.token_facts(uuid, text, uuid),
     private.check_tokens(json), private.supersede(text, integer, integer, timestamptz, uuid),
     private.start_sessions(json), private.observe_start(public.sessions), private.stop_sessions(json),

@@ -24,7 +24,8 @@ select x.charger_id, x.evse_id, x.connector_id, x.cpo_id, h.station_id, h.statio
          when x.status in ('SuspendedEV', 'SuspendedEVSE') then 'suspended'
          else lower(x.status) end as state,
     s.id as session_id, s.transaction_id, s.id_token, s.started_at, s.last_power_w as power_w,
-    greatest(s.last_register_wh - s.meter_start_wh, 0) as energy_wh, s.last_soc_percent as soc_percent, s.last_reading_at
+    case when s.id is not null then greatest(s.last_register_wh - s.meter_start_wh, 0) end as energy_wh,
+    s.last_soc_percent as soc_percent, s.last_reading_at
 from public.connectors x
 join public.charger_live h on h.id = x.charger_id
 left join lateral (

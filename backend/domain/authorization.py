@@ -1,0 +1,45 @@
+"""May this token charge? OCPP 1.6 §7.2 AuthorizationStatus, decided from facts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from backend.domain.timestamps import read_timestamp
+
+
+@dataclass(frozen=True, slots=True)
+class TokenFacts:
+    """What is stored of a token. `status` None: unknown token. `open_sessions`: others it runs now."""
+
+    status: str | None
+    expires_at: datetime | None = None
+    parent_token: str | None = None
+    open_sessions: int = 0
+    concurrent_sessions: bool = False
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> TokenFacts:
+        """From the JSON of `private.token_facts`."""
+        return cls(
+            status=row["status"],
+            expires_at=read_timestamp(row["expires_at"]),
+            parent_token=row["parent_token"],
+            open_sessions=row["open_sessions"] or 0,
+            concurrent_sessions=bool(row["concurrent_sessions"]),
+        )
+
+
+def decide(facts: TokenFacts, now: datetime) -> str:
+    """Accepted, Invalid, Blocked, Expired or ConcurrentTx."""
+    if facts.status is None:
+        return "Invalid"
+    if facts.status == "blocked":
+        return "Blocked"
+    if facts.expires_at is not None and facts.expires_at <= now:
+        return "Expired"
+    if facts.open_sessions and not facts.concurrent_sessions:
+        return "ConcurrentTx"
+    return "Accepted"

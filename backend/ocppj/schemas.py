@@ -1,0 +1,117 @@
+"""Payloads against the standard's schemas: strict when all is well, lenient by a table when it is not.
+
+The schemas are those of the `ocpp` package, compiled once. A payload that passes costs about a microsecond.
+One that fails is mended where the field has shown that mending is right (numbers as text, unknown enumeration
+members, surplus or over-long members): refusing it would make the charger send it for ever, or lose it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import cache
+from importlib import resources
+from typing import Any, Final
+
+import jsonschema_rs
+
+
+class Violation(Exception):
+    """A payload that cannot be accepted. `code` is the CALLERROR name of OCPP 1.6 (OCPP-J §4.2.3)."""
+
+    def __init__(self, code: str, description: str) -> None:
+        super().__init__(description)
+        self.code = code
+        self.description = description
+
+
+# What an unmendable violation of a JSON schema keyword is called in OCPP 1.6 ("Occurence" is its spelling).
+_CODES: Final = {
+    "type": "TypeConstraintViolation",
+    "required": "OccurenceConstraintViolation",
+    "minItems": "OccurenceConstraintViolation",
+    "maxItems": "OccurenceConstraintViolation",
+    "enum": "PropertyConstraintViolation",
+    "maxLength": "PropertyConstraintViolation",
+    "multipleOf": "PropertyConstraintViolation",
+    "additionalProperties": "FormationViolation",
+}
+
+# Members that may be missing, with what then holds. None: our time of receipt stands in for it.
+_STAND_INS: Final[dict[tuple[str, str], Any]] = {
+    ("StatusNotification", "errorCode"): "NoError",
+    ("StartTransaction", "timestamp"): None,
+    ("StopTransaction", "timestamp"): None,
+    ("MeterValues", "timestamp"): None,
+    ("MeterValues", "sampledValue"): (),
+    ("StopTransaction", "sampledValue"): (),
+}
+
+
+class Validator:
+    """One message's schema. `check` returns the payload, mended if need be; it may change it in place."""
+
+    __slots__ = ("_action", "_is_valid", "_schema")
+
+    def __init__(self, action: str, schema: Any) -> None:
+        self._action = action
+        self._schema = jsonschema_rs.validator_for(schema)
+        self._is_valid: Callable[[Any], bool] = self._schema.is_valid
+
+    def check(self, payload: dict[str, Any]) -> dict[str, Any]:
+        """Raises Violation."""
+        if not self._is_valid(payload):
+            for problem in list(self._schema.iter_errors(payload)):
+                self._mend(payload, problem)
+        return payload
+
+    def _mend(self, payload: dict[str, Any], problem: Any) -> None:
+        keyword = problem.kind.name
+        holder, member = _find(payload, problem.instance_path)
+        if keyword in ("enum", "maxLength", "additionalProperties", "minItems", "multipleOf"):
+            return  # kept as it is: readers of these members take any text, and cut it
+        if keyword == "required" and (self._action, problem.kind.property) in _STAND_INS:
+            target = holder[member] if member is not None else payload
+            target[problem.kind.property] = _STAND_INS[self._action, problem.kind.property]
+            return
+        if keyword == "type" and member is not None and _coerce(holder, member, problem.kind.types):
+            return
+        where = ".".join(str(step) for step in problem.instance_path) or "payload"
+        raise Violation(_CODES.get(keyword, "PropertyConstraintViolation"), f"{where}: {problem.message}")
+
+
+def _find(payload: Any, path: list[Any]) -> tuple[Any, Any]:
+    """(holder, key) of the place a path names; (payload, None) for the payload itself."""
+    if not path:
+        return payload, None
+    for step in path[:-1]:
+        payload = payload[step]
+    return payload, path[-1]
+
+
+def _coerce(holder: Any, member: Any, types: list[str]) -> bool:
+    """Reads a number out of a text or the other way round; an empty optional member is left out."""
+    value = holder[member]
+    if value is None and isinstance(holder, dict):
+        del holder[member]  # whether it was required is asked by whoever reads it
+        return True
+    if "string" in types and isinstance(value, int | float) and not isinstance(value, bool):
+        holder[member] = str(value)
+        return True
+    if "integer" in types and not isinstance(value, bool):
+        try:
+            number = float(value)
+            holder[member] = int(value) if isinstance(value, int) else int(number)
+            return number.is_integer()
+        except (TypeError, ValueError, OverflowError):
+            return False
+    return False
+
+
+@cache
+def validator(version: str, name: str) -> Validator | None:
+    """The schema of `name` (`StartTransaction`, `StartTransactionResponse`) in OCPP `version` (`v16`)."""
+    source = resources.files(f"ocpp.{version}") / "schemas" / f"{name}.json"
+    if not source.is_file():
+        return None
+    return Validator(name, json.loads(source.read_text(encoding="utf-8-sig")))

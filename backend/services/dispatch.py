@@ -1,0 +1,70 @@
+"""The delivering side of commands: claim what is queued, settle what was answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any, NamedTuple
+
+from backend.database import SYSTEM, Database
+from backend.database.direct import DirectDatabase
+
+CHANNEL = "uniev_commands"
+
+
+class Claim(NamedTuple):
+    """A command that is ours to send now; `payload` has OCPP member names."""
+
+    id: str
+    charger_id: str
+    action: str
+    payload: dict[str, Any]
+
+
+class Outcome(NamedTuple):
+    """accepted, rejected, failed or timed_out, with what the charger answered."""
+
+    status: str
+    response: dict[str, Any] | None = None
+    error_code: str | None = None
+    error_description: str | None = None
+    expects_effect: bool = False
+
+
+class Dispatch:
+    """The command queue as one OCPP server sees it."""
+
+    def __init__(self, database: Database, node: str) -> None:
+        self._database = database
+        self._node = node
+
+    @property
+    def listens(self) -> bool:
+        """Whether new commands announce themselves (direct transport); otherwise they are found by polling."""
+        return self._database.listens
+
+    async def listen(self, on_command: Callable[[str], None]) -> None:
+        """Calls `on_command(charger_id)` for each new command, and with "" when some may have been missed."""
+        if isinstance(self._database, DirectDatabase):
+            await self._database.listen(CHANNEL, on_command)
+
+    async def claim(self, busy: Collection[str], limit: int = 100) -> list[Claim]:
+        """The next command of each of our chargers that is not busy; claimed once, by one node."""
+        rows = await self._database.call(
+            "claim_commands", {"p_node": self._node, "p_busy": list(busy), "p_limit": limit}, scope=SYSTEM
+        )
+        return [Claim(row["id"], row["charger_id"], row["action"], row["payload"]) for row in rows]
+
+    async def settle(self, command_id: str, outcome: Outcome) -> None:
+        """Stores the outcome; a second one changes nothing."""
+        await self._database.call(
+            "settle_command",
+            {
+                "p_id": command_id,
+                "p_status": outcome.status,
+                "p_response": outcome.response,
+                "p_error_code": outcome.error_code,
+                "p_error_description": outcome.error_description,
+                "p_expects_effect": outcome.expects_effect,
+            },
+            scope=SYSTEM,
+        )

@@ -1,0 +1,1 @@
+"""Facts that chargers report: durable before they are acknowledged."""

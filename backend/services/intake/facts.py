@@ -1,0 +1,147 @@
+"""What a charger can report, each as one call that returns after the commit. Field names are those of the
+SQL functions in `supabase/migrations/*_intake.sql` and `*_readings.sql`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+import msgspec
+
+from backend.database import SYSTEM, Database
+from backend.domain.authorization import TokenFacts
+from backend.domain.readings import Sample, fit, normalise
+from backend.domain.timestamps import believe
+from backend.services.intake.lane import Lane
+
+_encode = msgspec.json.Encoder().encode
+_INT64 = 2**63 - 1
+
+
+class GateFacts(NamedTuple):
+    """What the gate needs: registration accepted, pending or rejected; the hash of the Basic password if any."""
+
+    cpo_id: str | None
+    registration: str
+    password_hash: str | None
+
+
+class Started(NamedTuple):
+    """A stored session. `created` is False for a repeated StartTransaction."""
+
+    session_id: str
+    transaction_id: int
+    created: bool
+    token: TokenFacts
+
+
+class Where(NamedTuple):
+    """A connector as stored; evse_id 0 is the charger as a whole."""
+
+    charger_id: str
+    evse_id: int
+    connector_id: int
+
+
+class Intake:
+    """The use cases of the charger side. All raise what `Lane.submit` raises."""
+
+    def __init__(self, database: Database, lane: Lane) -> None:
+        self._database = database
+        self._lane = lane
+
+    async def gate(self, charger_id: str) -> GateFacts | None:
+        """Who this identity is; None if nobody registered it."""
+        [row] = await self._lane.submit("gates", [{"charger_id": charger_id}])
+        return GateFacts(**row) if row else None
+
+    async def discover(self, charger_id: str, protocol: str) -> None:
+        """Registers an unknown identity as pending."""
+        await self._database.call(
+            "discover_charger", {"p_charger_id": charger_id, "p_protocol": protocol}, scope=SYSTEM
+        )
+
+    async def connect(self, row: dict[str, Any]) -> None:
+        """A socket opened: {charger_id, connection_id, node, protocol, remote_address, at}."""
+        await self._lane.submit("connects", [row])
+
+    async def disconnect(self, charger_id: str, connection_id: str, at: datetime) -> None:
+        """A socket closed; harmless if a newer one has taken its place."""
+        await self._lane.submit(
+            "disconnects", [{"charger_id": charger_id, "connection_id": connection_id, "at": at}]
+        )
+
+    async def boot(self, row: dict[str, Any]) -> str | None:
+        """Stores what the charger says of itself; returns its registration, None if it was deleted."""
+        [answer] = await self._lane.submit("boots", [row])
+        return answer and str(answer["registration"])
+
+    async def status(
+        self, where: Where, *, status: str, error_code: str, info: str | None, vendor_error_code: str | None,
+        reported_at: object, received_at: datetime,
+    ) -> None:  # fmt: skip
+        """The state of a connector, or of the whole charger (evse_id 0)."""
+        row = {**where._asdict(), "status": status, "error_code": error_code, "error_info": info,
+               "vendor_error_code": vendor_error_code, "at": believe(reported_at, received_at).at,
+               "received_at": received_at}  # fmt: skip
+        await self._lane.submit("statuses", [row])
+
+    async def token(self, charger_id: str, id_token: str) -> TokenFacts:
+        """What is known of a token at this charger."""
+        [facts] = await self._lane.submit("tokens", [{"charger_id": charger_id, "id_token": id_token}])
+        return TokenFacts.of(facts)
+
+    async def start(
+        self, where: Where, *, protocol: str, id_token: str, meter_start_wh: Decimal, reported_at: object,
+        received_at: datetime,
+    ) -> Started:  # fmt: skip
+        """A session began, now or long ago (offline history). Repeating it gives the same session."""
+        began = believe(reported_at, received_at)
+        row = {**where._asdict(), "protocol": protocol, "id_token": id_token, "reported_at": str(reported_at),
+               "clock_trusted": began.trusted, "started_at": began.at, "received_at": received_at,
+               "meter_start_wh": _register(meter_start_wh)}  # fmt: skip
+        [answer] = await self._lane.submit("starts", [row])
+        return Started(
+            answer["session_id"], answer["transaction_id"], answer["created"], TokenFacts.of(answer["token"])
+        )
+
+    async def stop(
+        self, charger_id: str, *, transaction_id: int, id_token: str | None, meter_stop_wh: Decimal,
+        reason: str, reported_at: object, received_at: datetime,
+    ) -> TokenFacts | None:  # fmt: skip
+        """A session ended. An unknown transaction is kept as an orphan. Returns facts of the stopping token."""
+        row = {"charger_id": charger_id, "transaction_id": _int64(transaction_id) or 0, "id_token": id_token,
+               "reported_at": str(reported_at), "stopped_at": believe(reported_at, received_at).at,
+               "received_at": received_at, "meter_stop_wh": _register(meter_stop_wh),
+               "stop_reason": reason}  # fmt: skip
+        [answer] = await self._lane.submit("stops", [row])
+        return TokenFacts.of(answer["token"]) if answer["token"] else None
+
+    async def readings(
+        self, where: Where, *, transaction_id: int | None, meter_values: list[dict[str, Any]], received_at: datetime
+    ) -> None:
+        """MeterValues: [{timestamp, sampledValue: [...]}]; stored once however often they are sent."""
+        rows = [_reading(where, transaction_id, value, received_at) for value in meter_values]
+        if rows:
+            await self._lane.submit("readings", rows)
+
+
+def _reading(where: Where, transaction_id: int | None, value: dict[str, Any], received_at: datetime) -> dict[str, Any]:
+    samples: list[Sample] = value.get("sampledValue") or []
+    context, columns, others = normalise(samples)
+    measured = believe(value.get("timestamp"), received_at)
+    seal = blake2b(_encode((where, value)), digest_size=8).digest()
+    return {**where._asdict(), "transaction_id": _int64(transaction_id),
+            "measured_at": measured.at, "clock_trusted": measured.trusted, "received_at": received_at, "context": context,
+            **columns, "samples": others or None, "digest": int.from_bytes(seal, signed=True)}  # fmt: skip
+
+
+def _int64(number: int | None) -> int | None:
+    return number if number is not None and abs(number) <= _INT64 else None
+
+
+def _register(number: Decimal) -> str:
+    """A register in Wh as exact text; more than twelve digits are no meter's, and stored as 0."""
+    return fit(number, 12) or "0"

@@ -1,0 +1,158 @@
+"""Group commit: what many chargers said within a few milliseconds goes to the database in one call.
+
+A caller's `await` ends after the commit, so a reply sent then acknowledges only what is stored. Durable
+answers cost nearly as little as early ones this way (docs/decisions/0004-group-commit.md).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from backend.database import SYSTEM, Database
+from backend.domain.errors import DatabaseUnavailable, DomainError
+
+log = logging.getLogger(__name__)
+_encode = msgspec.json.Encoder().encode
+# PostgreSQL's json cannot hold U+0000; the escape is replaced unless its backslash is itself escaped.
+_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
+
+
+class _Item(NamedTuple):
+    kind: str
+    rows: list[bytes]
+    done: asyncio.Future[list[Any]]
+    deadline: float
+
+
+class Lane:
+    """One ordered way into `intake`: batches form while the one before them is being committed.
+
+    `window_s`: how long the first row of a batch waits for company. `patience_s`: how long a row survives an
+    unreachable database before its caller gets DatabaseUnavailable (chargers then keep it and try again).
+    """
+
+    def __init__(
+        self, database: Database, *, window_s: float = 0.018, patience_s: float = 10.0, max_rows: int = 1000
+    ) -> None:
+        self._database = database
+        self._window_s = window_s
+        self._patience_s = patience_s
+        self._max_rows = max_rows
+        self._waiting: list[_Item] = []
+        self._flushing: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self.batches = 0
+        self.rows = 0
+
+    async def submit(self, kind: str, rows: Sequence[dict[str, Any]]) -> list[Any]:
+        """Stores rows of one kind; returns their answers in order, after the commit.
+
+        Raises DatabaseUnavailable (nothing is known to be stored; may be repeated) or another DomainError
+        that says why these rows cannot be stored.
+        """
+        loop = asyncio.get_running_loop()
+        encoded = [_without_nul(_encode(row)) for row in rows]
+        item = _Item(kind, encoded, loop.create_future(), loop.time() + self._patience_s)
+        self._waiting.append(item)
+        if self._flushing is None and self._timer is None:
+            self._timer = loop.call_later(self._window_s, self._start)
+        return await item.done
+
+    async def drain(self) -> None:
+        """Returns when nothing waits any more."""
+        while self._flushing is not None or self._waiting:
+            if self._flushing is None:
+                self._start()
+            if self._flushing is not None:
+                await asyncio.wait({self._flushing})
+
+    def _start(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._flushing is None and self._waiting:
+            self._flushing = asyncio.create_task(self._flush())
+
+    async def _flush(self) -> None:
+        try:
+            batch = self._take()
+            await self._store(batch)
+        finally:
+            self._flushing = None
+            if self._waiting:
+                self._timer = asyncio.get_running_loop().call_later(self._window_s, self._start)
+
+    def _take(self) -> list[_Item]:
+        rows = 0
+        for index, item in enumerate(self._waiting):
+            rows += len(item.rows)
+            if rows > self._max_rows and index:
+                batch, self._waiting = self._waiting[:index], self._waiting[index:]
+                return batch
+        batch, self._waiting = self._waiting, []
+        return batch
+
+    async def _store(self, batch: list[_Item]) -> None:
+        """Commits a batch. Rows that cannot be stored are found by trying each alone; the others go through."""
+        try:
+            answers = await self._call(batch)
+        except DatabaseUnavailable as error:
+            self._fail(batch, error)
+        except DomainError as error:
+            if len(batch) == 1:
+                log.warning("rows of kind %s cannot be stored: %s", batch[0].kind, error.detail)
+                self._fail(batch, error)
+            else:
+                for item in batch:
+                    await self._store([item])
+        except Exception as error:
+            log.exception("a batch failed in an unforeseen way")
+            self._fail(batch, error)
+        else:
+            self.batches += 1
+            self._settle(batch, answers)
+
+    async def _call(self, batch: list[_Item]) -> dict[str, list[Any]]:
+        """One round trip; while the database is away, tries again until the first row's patience ends."""
+        loop = asyncio.get_running_loop()
+        kinds: dict[str, list[bytes]] = {}
+        for item in batch:
+            kinds.setdefault(item.kind, []).extend(item.rows)
+        body = b"{%s}" % b",".join(b'"%s":[%s]' % (kind.encode(), b",".join(rows)) for kind, rows in kinds.items())
+        pause_s = 0.05
+        while True:
+            try:
+                answers: dict[str, list[Any]] = await self._database.call(
+                    "intake", {"p_events": msgspec.Raw(body)}, scope=SYSTEM
+                )
+                return answers
+            except DatabaseUnavailable:
+                if loop.time() + pause_s > batch[0].deadline:
+                    raise
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, 1.0)
+
+    def _settle(self, batch: list[_Item], answers: dict[str, list[Any]]) -> None:
+        taken: dict[str, int] = {}
+        for item in batch:
+            start = taken.get(item.kind, 0)
+            taken[item.kind] = start + len(item.rows)
+            self.rows += len(item.rows)
+            if not item.done.done():
+                item.done.set_result(answers[item.kind][start : start + len(item.rows)])
+
+    @staticmethod
+    def _fail(batch: list[_Item], error: Exception) -> None:
+        for item in batch:
+            if not item.done.done():
+                item.done.set_exception(error)
+
+
+def _without_nul(encoded: bytes) -> bytes:
+    return _NUL.sub(rb"\1\\ufffd", encoded) if b"\\u0000" in encoded else encoded

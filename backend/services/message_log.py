@@ -1,0 +1,68 @@
+"""Every OCPP frame, kept. The log may drop under pressure (counted and reported); nothing else may."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import datetime
+
+import msgspec
+
+from backend.database import SYSTEM, Database
+from backend.domain.errors import DomainError
+
+log = logging.getLogger(__name__)
+_encode = msgspec.json.Encoder().encode
+
+
+class Message(msgspec.Struct, gc=False):
+    """One frame as `public.log_messages` takes it. `latency_ms` stands on answers."""
+
+    at: datetime
+    charger_id: str
+    direction: str
+    kind: str
+    action: str | None
+    pair_id: str | None
+    latency_ms: float | None
+    payload: str
+
+
+class MessageLog:
+    """Collects frames and writes them in bulk. `dropped` counts those given up; it never makes a caller wait."""
+
+    def __init__(
+        self, database: Database, *, every_s: float = 1.0, max_batch: int = 2000, max_waiting: int = 50_000
+    ) -> None:
+        self._database = database
+        self._every_s = every_s
+        self._max_batch = max_batch
+        self._max_waiting = max_waiting
+        self._waiting: list[Message] = []
+        self.dropped = 0
+
+    def add(self, message: Message) -> None:
+        """Takes a frame; drops it when the database has fallen too far behind."""
+        if len(self._waiting) >= self._max_waiting:
+            self.dropped += 1
+        else:
+            self._waiting.append(message)
+
+    async def run(self) -> None:
+        """Writes until cancelled, then writes what is left."""
+        try:
+            while True:
+                await asyncio.sleep(self._every_s)
+                await self._write()
+        finally:
+            await self._write()
+
+    async def _write(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting[: self._max_batch], self._waiting[self._max_batch :]
+            try:
+                await self._database.call("log_messages", {"p_rows": msgspec.Raw(_encode(batch))}, scope=SYSTEM)
+            except DomainError as error:
+                self.dropped += len(batch)
+                log.warning("message log: %d frames dropped so far (%s)", self.dropped, error.code)
+                return

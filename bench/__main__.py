@@ -21,19 +21,18 @@ from bench import phases, report
 from bench.agent import LoadFailed
 from bench.measure import Cores, pin
 from bench.phases import Figures, Plan, Target
-from bench.rows import KEYS, results
+from bench.rows import KEYS, Result, results
 from bench.servers import Baseline, DidNotStart, Platform
 
 SAVED = Path(__file__).resolve().parent / "results" / "latest.json"
 QUICK = {
     "chargers": 200,
     "seconds": 10.0,
-    "warm_s": 3.0,
+    "warm_s": 2.0,
     "command_chargers": 50,
-    "command_s": 5.0,
-    "settle_s": 2.0,
+    "command_s": 4.0,
+    "settle_s": 1.0,
 }
-STARVED_MS = 20.0
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
@@ -122,19 +121,17 @@ def _settings(plan: Plan, cores: Cores) -> dict[str, Any]:
     }
 
 
-def _print(found: Any, figures: dict[str, Figures], cores: Cores, plan: Plan, seconds: float) -> None:
+def _print(
+    found: list[tuple[Result, str]], figures: dict[str, Figures], cores: Cores, plan: Plan, seconds: float
+) -> None:
     pinned = "server on a core of its own" if cores.server else "nothing pinned: this machine has one core"
     print(
         f"\n{plan.chargers} chargers, {plan.seconds:g} s measured, {pinned}; the run took {seconds:.0f} s\n"
     )
     print(report.table(found))
     for name, one in figures.items():
-        if (foreign := one.get("foreign_cpu", 0.0)) > 0.1:
-            print(f"\nNote: other work took {foreign:.0%} of a core while the {name} was measured.")
-        if one.get("lateness_p99_ms", 0.0) > STARVED_MS:
-            print(
-                f"\nNote: the load generator was itself {one['lateness_p99_ms']:.0f} ms late (p99, {name})."
-            )
+        for line in report.notes(name, one):
+            print(f"\n{line}")
 
 
 def _allow_sockets() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import partial
@@ -64,6 +65,15 @@ async def _under_load(
         await agent.order("close", timeout_s=5.0)
 
 
+def _problems(running: Running, *errors: dict[str, int]) -> list[str]:
+    """What went wrong, most frequent first, and what the server said about it; empty when nothing did."""
+    counted = sum(map(Counter, errors), Counter[str]())
+    lines = [f"{running.name}: {count} × {reason}" for reason, count in counted.most_common(10)]
+    if lines and (words := running.server.last_words()):
+        lines.append(f"{running.server.name} logged last:\n{words}")
+    return lines
+
+
 async def _connect(agent: Agent, first: int, count: int, rate: float) -> dict[str, Any]:
     return await agent.order(
         "connect",
@@ -81,11 +91,13 @@ async def metering(target: Target, cores: Cores, plan: Plan) -> Figures:
         connected = await _connect(agent, 0, plan.chargers, plan.connect_rate)
         opened = await agent.order("sessions", rate=plan.connect_rate, timeout_s=TIMEOUT_S)
         spent, report = await _measured(running, agent, plan)
+        problems = _problems(running, connected["errors"], opened["errors"], report["errors"])
     readings = report["answered_in_window"].get("MeterValues", 0)
     all_calls = sum(report["answered_in_window"].values())
     lost = plan.chargers - opened["opened"] + report["unanswered"] + sum(report["errors"].values())
     figures: Figures = {
         "calls_lost": lost,
+        "metering_problems": problems,
         "answered_per_s": all_calls / report["seconds"],
         "metering": report | {"connect": connected, "sessions": opened, "cpu_s": spent},
         **{
@@ -150,6 +162,7 @@ async def idle_and_storm(target: Target, cores: Cores, plan: Plan) -> Figures:
         closed = await _settled(running, plan)
         storm = await _connect(agent, 0, plan.chargers, 0)
         return {
+            "idle_problems": _problems(running, gentle["errors"], storm["errors"]),
             "memory_kib": (idle - before) / 1024 / max(1, gentle["accepted"]),
             "memory_missing": plan.chargers - gentle["accepted"],
             "storm_s": storm["seconds"],
@@ -172,7 +185,7 @@ async def _settled(running: Running, plan: Plan) -> int:
 async def commands(target: Target, cores: Cores, plan: Plan) -> Figures:
     """Remote starts through the API while a fleet meters: from request to frame on the charger's wire."""
     async with _under_load(target, cores, plan, plan.compression, with_api=True) as (running, agent):
-        await _connect(agent, plan.chargers, plan.command_chargers, plan.connect_rate)
+        connected = await _connect(agent, plan.chargers, plan.command_chargers, plan.connect_rate)
         opened = await agent.order("sessions", rate=plan.connect_rate, timeout_s=TIMEOUT_S)
         report = await agent.order(
             "commands",
@@ -185,8 +198,13 @@ async def commands(target: Target, cores: Cores, plan: Plan) -> Figures:
             meter_s=METER_S,
             heartbeat_s=HEARTBEAT_S,
         )
+        metering_errors = report["metering"]["errors"]
+        problems = _problems(
+            running, connected["errors"], opened["errors"], report["errors"], metering_errors
+        )
     on_wire = report["on_wire"]
     return {
+        "command_problems": problems,
         "remote_start_p50_ms": on_wire["p50_ms"],
         "remote_start_p99_ms": on_wire["p99_ms"],
         "remote_start_lost": report["requests"] - on_wire["count"] + sum(report["errors"].values()),

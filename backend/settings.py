@@ -1,6 +1,7 @@
 """Every environment variable of the platform, typed, once. Read from the environment or `.env`."""
 
 import secrets
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -8,7 +9,7 @@ from typing import Literal
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-SECRET_FILE = "secret.key"  # noqa: S105 (a file name)
+SECRET_FILE = "secret.key"
 
 
 class Settings(BaseSettings):
@@ -32,7 +33,7 @@ class Settings(BaseSettings):
         description="Where the embedded PostgreSQL and the generated secret live.",
     )
     ocpp_host: str = Field(
-        "0.0.0.0",  # noqa: S104 (chargers come from the network)
+        "0.0.0.0",
         validation_alias=AliasChoices("UNIEV_OCPP_HOST", "ocpp_host"),
         description="Address the OCPP server listens on.",
     )
@@ -68,7 +69,7 @@ class Settings(BaseSettings):
     )  # fmt: skip
     secret_key_given: SecretStr | None = Field(
         None, validation_alias=AliasChoices("UNIEV_SECRET_KEY", "secret_key_given"),
-        description="Signs access tokens (32 characters or more). Made and kept in the data directory if absent.",
+        description="Signs access tokens (32 characters or more). Made and kept in the data directory if unset.",
     )  # fmt: skip
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", validation_alias=AliasChoices("UNIEV_LOG_LEVEL", "log_level"),
@@ -114,10 +115,7 @@ def _kept_secret(path: Path) -> str:
     if not path.exists():
         draft.touch(mode=0o600)
         draft.write_text(secrets.token_urlsafe(48), encoding="ascii")
-        try:
+        with suppress(FileExistsError):
             path.hardlink_to(draft)  # appears whole or not at all
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
+        draft.unlink()
     return path.read_text(encoding="ascii").strip()

@@ -1,4 +1,4 @@
-"""What the database holds: columns with their types, functions with their arguments. For the direct transport."""
+"""What the database holds: columns with types, functions with arguments. For the direct transport."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -19,7 +19,8 @@ select p.proname as name, p.proretset as returns_set, p.prorettype = 'void'::reg
   array(select p.proargnames[i] from generate_subscripts(coalesce(p.proallargtypes, p.proargtypes::oid[]), 1)
           with ordinality as s(subscript, i)
         where p.proargmodes is null or p.proargmodes[i] in ('i', 'b') order by i) as arg_names,
-  array(select format_type(t, null) from unnest(p.proargtypes) with ordinality as u(t, n) order by n) as arg_types
+  array(select format_type(t, null) from unnest(p.proargtypes) with ordinality as u(t, n)
+        order by n) as arg_types
 from pg_catalog.pg_proc p
 where p.pronamespace = 'public'::regnamespace and p.prokind = 'f'
 """

@@ -1,6 +1,6 @@
 """The direct transport: asyncpg to PostgreSQL, speaking the JSON that PostgREST speaks.
 
-The platform's own calls (scope "system") cost one round trip: the connection already stands in `service_role`.
+The platform's own calls (scope "system") cost one round trip: connections already stand in `service_role`.
 Anyone else's run in a transaction that first steps down to `authenticated` with the caller's claims.
 """
 
@@ -15,7 +15,15 @@ import msgspec
 
 from backend.database.catalogue import Catalogue, Function
 from backend.database.failures import outcome
-from backend.database.interface import Condition, Row, check_keyset, check_limit, check_rows, check_where
+from backend.database.interface import (
+    Condition,
+    Row,
+    check_keyset,
+    check_limit,
+    check_rows,
+    check_where,
+    encodable,
+)
 from backend.database.listener import Listener
 from backend.database.query import Query, call_sql, delete_sql, insert_sql, select_sql, update_sql
 from backend.domain.errors import (
@@ -63,7 +71,7 @@ class DirectDatabase:
         revive: Callable[[], object] | None = None,
         release: Callable[[], object] | None = None,
     ) -> None:
-        """`revive`: blocking; makes the server run if it does not (embedded). `release`: called by `close`."""
+        """`revive`: blocking; makes the server run if it does not. `release`: called by `close`."""
         self.dsn = dsn
         self._revive = revive
         self._release = release
@@ -152,14 +160,14 @@ class DirectDatabase:
         return await self._rows(build, scope)
 
     async def call(self, function: str, args: Mapping[str, Any] | None = None, *, scope: Scope) -> Any:
-        values = _raw(args) if args else {}
+        values = encodable(args) if args else {}
         statement = self._calls.get((function, tuple(values)))
         if statement is None:
             statement = await self._prepare_call(function, tuple(values))
         return await self._run(statement, [values], scope, repeat=True)
 
     async def listen(self, channel: str, callback: Callable[[str], None]) -> Listener:
-        """Calls `callback(payload)` for every NOTIFY on `channel`, on a connection of its own that reconnects.
+        """Calls `callback(payload)` for each NOTIFY on `channel`, on a connection of its own that reconnects.
 
         After each (re)connection it calls `callback("")`: what was notified meanwhile is lost, so look for
         yourself. Stop with `await handle.stop()`.
@@ -278,11 +286,6 @@ def claims(scope: Scope) -> str:
     metadata = {"cpo_id": scope.cpo_id, "role": scope.role}
     document = {"role": "authenticated", "sub": scope.user_id, "app_metadata": metadata}
     return msgspec.json.encode(document).decode()
-
-
-def _raw(args: Mapping[str, Any]) -> dict[str, Any]:
-    """Marks JSON that is already encoded, so that it is passed on as it is."""
-    return {name: msgspec.Raw(value) if isinstance(value, bytes) else value for name, value in args.items()}
 
 
 def _unavailable(error: BaseException) -> DatabaseUnavailable:

@@ -1,14 +1,17 @@
 """The six verbs, as every transport offers them."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from typing import Any, Protocol
+
+import msgspec
 
 from backend.domain.errors import InvalidInput
 from backend.domain.scope import Scope
 
 Row = dict[str, Any]
 Condition = tuple[str, str, Any]
-"""(column, operator, value). Operators: eq neq gt gte lt lte in is ilike."""
+"""(column, operator, value). Operators: eq neq gt gte lt lte in is ilike (wildcards: % or *, and _)."""
 
 OPERATORS = ("eq", "neq", "gt", "gte", "lt", "lte", "in", "is", "ilike")
 MAX_ROWS = 1000
@@ -69,14 +72,38 @@ class Database(Protocol):
     async def call(self, function: str, args: Mapping[str, Any] | None = None, *, scope: Scope) -> Any:
         """Runs an SQL function with named arguments. A `void` function gives None.
 
-        A value may be `msgspec.Raw` or `bytes`: JSON that is already encoded. The function must be idempotent:
-        the call is repeated when the connection breaks before the answer.
+        A value may be `msgspec.Raw` or `bytes`: JSON that is already encoded. The function must be
+        idempotent: the call is repeated when the connection breaks before the answer.
         """
         ...
 
     async def close(self) -> None:
         """Gives everything back. The embedded server stops with its last user."""
         ...
+
+
+def encodable(args: Mapping[str, Any]) -> dict[str, Any]:
+    """Marks JSON that is already encoded (bytes), so that it is passed on as it is."""
+    return {name: msgspec.Raw(value) if isinstance(value, bytes) else value for name, value in args.items()}
+
+
+def as_text(value: Any) -> str:
+    """A filter's value as text, which PostgreSQL reads as the column's type. Raises InvalidInput for null."""
+    if value is None:
+        raise InvalidInput("compare with null by `is`", code="invalid_filter")
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    return str(value)
+
+
+def check_condition(operator: str, value: Any) -> None:
+    """Raises InvalidInput for an unknown operator, or an `is` with anything but null, true, false."""
+    if operator not in OPERATORS:
+        raise InvalidInput(f"unknown operator {operator!r}", code="invalid_filter")
+    if operator == "is" and value is not None and not isinstance(value, bool):
+        raise InvalidInput("`is` compares with null, true or false", code="invalid_filter")
 
 
 def check_limit(limit: int) -> None:

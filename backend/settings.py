@@ -1,4 +1,7 @@
-"""Every environment variable of the platform, typed, once. Read from the environment or `.env`."""
+"""Every environment variable of the platform, typed, once. Read from the environment or `.env`.
+
+A field `ocpp_port` is the variable UNIEV_OCPP_PORT, unless its alias says otherwise.
+"""
 
 import secrets
 from contextlib import suppress
@@ -6,79 +9,67 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-SECRET_FILE = "secret.key"
+_SECRET_FILE = "secret.key"
+_LEAST_SECRET_LENGTH = 32
 
 
 class Settings(BaseSettings):
-    """The platform's settings. Field descriptions are the README's table of settings (tested)."""
+    """The platform's settings. Names, defaults and descriptions make the README's table (tested)."""
 
     model_config = SettingsConfigDict(
-        env_file=".env", env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True, frozen=True,
+        env_prefix="UNIEV_",
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
         populate_by_name=True,
-    )  # fmt: skip
+    )
 
     database_url: SecretStr | None = Field(
-        None, description="PostgreSQL to use (15 or newer). First choice when set."
+        None,
+        validation_alias="DATABASE_URL",
+        description="PostgreSQL to use (15 or newer). First choice when set.",
     )
     supabase_url: str | None = Field(
-        None, description="Supabase project URL. Used when DATABASE_URL is unset."
+        None,
+        validation_alias="SUPABASE_URL",
+        description="Supabase project URL. Second choice, together with SUPABASE_KEY.",
     )
-    supabase_key: SecretStr | None = Field(None, description="Supabase secret (service) key.")
+    supabase_key: SecretStr | None = Field(
+        None, validation_alias="SUPABASE_KEY", description="The project's secret (service) key."
+    )
     data_dir: Path = Field(
-        Path("data"),
-        validation_alias=AliasChoices("UNIEV_DATA_DIR", "data_dir"),
-        description="Where the embedded PostgreSQL and the generated secret live.",
+        Path("data"), description="Where the embedded PostgreSQL (third choice) and generated secrets live."
     )
-    ocpp_host: str = Field(
-        "0.0.0.0",
-        validation_alias=AliasChoices("UNIEV_OCPP_HOST", "ocpp_host"),
-        description="Address the OCPP server listens on.",
-    )
-    ocpp_port: int = Field(
-        9000, ge=0, le=65535, validation_alias=AliasChoices("UNIEV_OCPP_PORT", "ocpp_port"),
-        description="Port of the OCPP server.",
-    )  # fmt: skip
+    ocpp_host: str = Field("0.0.0.0", description="Address the OCPP server listens on.")
+    ocpp_port: int = Field(9000, ge=0, le=65535, description="Port of the OCPP server.")
     ocpp_accept_unknown: bool = Field(
-        False,
-        validation_alias=AliasChoices("UNIEV_OCPP_ACCEPT_UNKNOWN", "ocpp_accept_unknown"),
-        description="1: a charger with an unknown identity is registered as discovered, pending approval.",
+        False, description="1: a charger of unknown identity is registered as discovered, pending approval."
     )
     heartbeat_interval_s: int = Field(
-        300, ge=1, le=86_400,
-        validation_alias=AliasChoices("UNIEV_HEARTBEAT_INTERVAL_S", "heartbeat_interval_s"),
-        description="Heartbeat interval told to chargers, in seconds.",
-    )  # fmt: skip
-    api_host: str = Field(
-        "127.0.0.1", validation_alias=AliasChoices("UNIEV_API_HOST", "api_host"),
-        description="Address the REST API listens on (under `make run`).",
-    )  # fmt: skip
-    api_port: int = Field(
-        8000, ge=0, le=65535, validation_alias=AliasChoices("UNIEV_API_PORT", "api_port"),
-        description="Port of the REST API (under `make run`).",
-    )  # fmt: skip
-    api_url: str = Field(
-        "http://127.0.0.1:8000", validation_alias=AliasChoices("UNIEV_API_URL", "api_url"),
-        description="Where dashboards find the REST API.",
-    )  # fmt: skip
+        300, ge=1, le=86_400, description="Heartbeat interval told to chargers, in seconds."
+    )
+    api_host: str = Field("127.0.0.1", description="Address the REST API listens on (under `make run`).")
+    api_port: int = Field(8000, ge=0, le=65535, description="Port of the REST API (under `make run`).")
+    api_url: str = Field("http://127.0.0.1:8000", description="Where the dashboards find the REST API.")
     demo: bool = Field(
-        True, validation_alias=AliasChoices("UNIEV_DEMO", "demo"),
-        description="1: seed the demo nation and run the simulated fleet; 0: an empty platform.",
-    )  # fmt: skip
+        True, description="1: seed the demo nation and run the simulated fleet; 0: an empty platform."
+    )
     secret_key_given: SecretStr | None = Field(
-        None, validation_alias=AliasChoices("UNIEV_SECRET_KEY", "secret_key_given"),
-        description="Signs access tokens (32 characters or more). Made and kept in the data directory if unset.",
-    )  # fmt: skip
+        None,
+        validation_alias="UNIEV_SECRET_KEY",
+        description="Signs access tokens (≥ 32 characters). Made and kept in the data directory if unset.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", validation_alias=AliasChoices("UNIEV_LOG_LEVEL", "log_level"),
-        description="Least severity that is logged: debug, info, warning, error.",
-    )  # fmt: skip
+        "info", description="Least severity that is logged: debug, info, warning, error."
+    )
     log_form: Literal["auto", "human", "json"] = Field(
-        "auto", validation_alias=AliasChoices("UNIEV_LOG_FORM", "log_form"),
-        description="Form of log lines: human, json, or auto (human on a terminal, JSON otherwise).",
-    )  # fmt: skip
+        "auto", description="Form of log lines: human, json, or auto (human on a terminal, JSON otherwise)."
+    )
 
     @field_validator("log_level", "log_form", mode="before")
     @classmethod
@@ -88,8 +79,8 @@ class Settings(BaseSettings):
     @field_validator("secret_key_given")
     @classmethod
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and len(value.get_secret_value()) < 32:
-            raise ValueError("UNIEV_SECRET_KEY needs 32 characters or more")
+        if value is not None and len(value.get_secret_value()) < _LEAST_SECRET_LENGTH:
+            raise ValueError(f"UNIEV_SECRET_KEY needs {_LEAST_SECRET_LENGTH} characters or more")
         return value
 
     @cached_property
@@ -97,7 +88,7 @@ class Settings(BaseSettings):
         """The signing secret: UNIEV_SECRET_KEY, else the one kept in the data directory (made once)."""
         if self.secret_key_given is not None:
             return self.secret_key_given.get_secret_value()
-        return _kept_secret(self.data_dir / SECRET_FILE)
+        return _kept_secret(self.data_dir / _SECRET_FILE)
 
 
 def load_settings(**overrides: object) -> Settings:
@@ -108,14 +99,26 @@ def load_settings(**overrides: object) -> Settings:
     return Settings(**overrides)  # type: ignore[arg-type]
 
 
+def variables() -> dict[str, tuple[str, str]]:
+    """Environment variable → (default as text, description), in order. For the README and `doctor`."""
+    prefix = Settings.model_config.get("env_prefix", "")
+    listed = {}
+    for name, field in Settings.model_fields.items():
+        variable = str(field.validation_alias or f"{prefix}{name}".upper())
+        default = field.default
+        shown = "" if default is None else str(int(default) if isinstance(default, bool) else default)
+        listed[variable] = (shown, field.description or "")
+    return listed
+
+
 def _kept_secret(path: Path) -> str:
-    """Reads the secret, or makes it. Exclusive creation settles a race between two processes."""
+    """Reads the secret, or makes it. Linking settles a race: one process's secret appears, and whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     if not path.exists():
+        draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
         draft.touch(mode=0o600)
         draft.write_text(secrets.token_urlsafe(48), encoding="ascii")
         with suppress(FileExistsError):
-            path.hardlink_to(draft)  # appears whole or not at all
+            path.hardlink_to(draft)
         draft.unlink()
     return path.read_text(encoding="ascii").strip()

@@ -1,0 +1,126 @@
+"""Transaction messages wait here until the platform has answered them (OCPP 1.6 §3.7.1).
+
+StartTransaction, MeterValues and StopTransaction leave strictly in order, one at a time. A lost connection
+keeps the message at the head; a CALLERROR or a missing answer is retried `TransactionMessageAttempts` times,
+each time with the same content and after a longer pause; then the message is given up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+
+class NotDelivered(Exception):
+    """The connection is gone: whether the platform has the message is unknown."""
+
+
+class Unanswered(Exception):
+    """No answer within the time allowed, on a connection that still stands."""
+
+
+class CallRefused(Exception):
+    """The platform answered with a CALLERROR; `code` is its error code."""
+
+    def __init__(self, code: str, description: str) -> None:
+        super().__init__(f"{code}: {description}")
+        self.code = code
+
+
+@dataclass(slots=True, eq=False)
+class Message:
+    """One message in the queue.
+
+    `build` makes the payload when it is sent (the transaction id may be learnt only then); `answered`
+    receives the answer; `given_up` is called instead when the attempts are used up.
+    """
+
+    build: Callable[[], Any]
+    answered: Callable[[Any], None]
+    given_up: Callable[[], None]
+    attempts: int = 0
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Outbox:
+    """The queue and the task that empties it.
+
+    `send` delivers one payload and returns the answer; `attempts` and `pause_s` read the configuration.
+    """
+
+    def __init__(
+        self, send: Callable[[Any], Awaitable[Any]], attempts: Callable[[], int], pause_s: Callable[[], float]
+    ) -> None:
+        self._send = send
+        self._attempts = attempts
+        self._pause_s = pause_s
+        self._waiting: deque[Message] = deque()
+        self._go = asyncio.Event()
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+        self._online = False
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def put(self, message: Message) -> Message:
+        """Add a message at the end."""
+        self._waiting.append(message)
+        self._wake()
+        return message
+
+    def open(self) -> None:
+        """The platform can be reached and has accepted the charger."""
+        self._online = True
+        self._wake()
+
+    def close(self) -> None:
+        """Nothing can be delivered for now."""
+        self._online = False
+        self._go.clear()
+        self._quiet.set()
+
+    async def settled(self) -> None:
+        """Wait until nothing more can be delivered now: empty, offline, or waiting for a retry."""
+        await self._quiet.wait()
+
+    async def run(self) -> None:
+        """Deliver until cancelled."""
+        while True:
+            await self._go.wait()
+            message = self._waiting[0]
+            try:
+                answer = await self._send(message.build())
+            except NotDelivered:
+                self.close()
+            except (Unanswered, CallRefused):
+                await self._again_later(message)
+            else:
+                self._remove(message)
+                message.answered(answer)
+                message.done.set()
+
+    async def _again_later(self, message: Message) -> None:
+        message.attempts += 1
+        if message.attempts >= self._attempts():
+            self._remove(message)
+            message.given_up()
+            message.done.set()
+            return
+        self._quiet.set()
+        await asyncio.sleep(self._pause_s() * message.attempts)
+        self._wake()
+
+    def _remove(self, message: Message) -> None:
+        self._waiting.remove(message)
+        if not self._waiting:
+            self._go.clear()
+            self._quiet.set()
+
+    def _wake(self) -> None:
+        if self._online and self._waiting:
+            self._quiet.clear()
+            self._go.set()

@@ -1,0 +1,84 @@
+"""Door for chargers: `python backend/ocpp_server.py` serves OCPP-J on ws://HOST:9000/{charger_id}."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+from pathlib import Path
+
+if __package__ in (None, ""):  # run as a script: the repository's root is the import root
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+import uvloop
+
+from backend.database import Database, open_database
+from backend.domain.errors import DomainError
+from backend.logs import set_up_logs
+from backend.ocppj.delivery import Delivery
+from backend.ocppj.gate import Gate
+from backend.ocppj.registry import Registry
+from backend.ocppj.server import OcppServer, raise_file_limit
+from backend.ocppj.v16 import V16
+from backend.services.dispatch import Dispatch
+from backend.services.intake.facts import Intake
+from backend.services.intake.lane import Lane
+from backend.services.message_log import MessageLog
+from backend.services.nodes import Nodes
+from backend.settings import Settings, load_settings
+
+log = logging.getLogger("backend.ocpp_server")
+
+
+def build(database: Database, settings: Settings) -> OcppServer:
+    """Wires an OCPP server over a database."""
+    lane = Lane(database)
+    intake = Intake(database, lane)
+    registry = Registry()
+    node = f"{socket.gethostname()}:{settings.ocpp_port}"
+    return OcppServer(
+        intake=intake,
+        lane=lane,
+        gate=Gate(intake, accept_unknown=settings.ocpp_accept_unknown),
+        dialect=V16(intake, settings.heartbeat_interval_s),
+        registry=registry,
+        delivery=Delivery(Dispatch(database, node), registry),
+        message_log=MessageLog(database),
+        nodes=Nodes(database, node),
+    )
+
+
+async def serve(settings: Settings) -> None:
+    """Runs until SIGINT or SIGTERM."""
+    stopping = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    raise_file_limit()
+    database = await open_database(settings)
+    server = build(database, settings)
+    try:
+        await server.start(settings.ocpp_host, settings.ocpp_port)
+        log.info("OCPP server listens on ws://%s:%d/{charger_id}", settings.ocpp_host, server.port)
+        await stopping.wait()
+        log.info("closing %s", server.stats())
+    finally:
+        await server.stop()
+        await database.close()
+
+
+def main() -> None:
+    """Entry point; ends with one clear sentence when it cannot serve."""
+    settings = load_settings()
+    set_up_logs(settings)
+    try:
+        uvloop.run(serve(settings))
+    except OSError as error:
+        sys.exit(f"The OCPP server cannot listen on {settings.ocpp_host}:{settings.ocpp_port}: {error.strerror}.")
+    except DomainError as error:
+        sys.exit(f"The OCPP server cannot start: {error.detail}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,205 @@
+"""OCPP-J on one socket: calls in order, answers matched, one call at a time in each direction.
+
+OCPP-J 1.6 §4.1.1: a side sends its next CALL after the answer to the last. Chargers that do not wait (field
+fact) are served all the same: their calls are answered one by one, in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Protocol
+from uuid import uuid4
+
+from backend.domain.errors import DatabaseUnavailable, DomainError
+from backend.ocppj import frames
+from backend.ocppj.frames import BadFrame, Frame
+from backend.ocppj.schemas import Violation, validator
+from backend.ocppj.socket import ChargerSocket
+from backend.services.message_log import Message, MessageLog
+
+log = logging.getLogger(__name__)
+_WAITING_LIMIT = 64  # unanswered calls of one charger before we stop reading from it
+_BAD_SHOWN = 2000
+
+Handler = Callable[["Connection", dict[str, Any], datetime], Awaitable[dict[str, Any]]]
+
+
+class CallFailed(Exception):
+    """Our CALL got a CALLERROR (`code` of the standard), or no answer (`Timeout`, `ConnectionLost`)."""
+
+    def __init__(self, code: str, description: str = "") -> None:
+        super().__init__(f"{code}: {description}")
+        self.code = code
+        self.description = description
+
+
+class Dialect(Protocol):
+    """A version of OCPP: which actions exist, who handles them, and when they are allowed."""
+
+    version: str
+    actions: frozenset[str]
+    handlers: Mapping[str, Handler]
+
+    def forbids(self, connection: Connection, action: str) -> bool: ...
+
+
+class Connection:
+    """A charger on its socket. `connection_id` tells it from older and newer sockets of the same charger."""
+
+    __slots__ = ("_answer", "_asked", "_asking", "_inbox", "_log", "_numbers", "_on_closed", "_paused", "_working",
+                 "charger_id", "closed", "connection_id", "dialect", "registration", "socket")  # fmt: skip
+
+    def __init__(
+        self, charger_id: str, registration: str, dialect: Dialect, socket: ChargerSocket, message_log: MessageLog,
+        on_closed: Callable[[Connection], None],
+    ) -> None:  # fmt: skip
+        self.charger_id = charger_id
+        self.registration = registration
+        self.dialect = dialect
+        self.socket = socket
+        self.connection_id = str(uuid4())
+        self.closed = False
+        self._log = message_log
+        self._on_closed = on_closed
+        self._inbox: deque[tuple[Frame, datetime]] | None = None  # made when first needed
+        self._working: asyncio.Task[None] | None = None
+        self._paused = False
+        self._asking: asyncio.Lock | None = None
+        self._asked: tuple[str, str, datetime] | None = None  # id, action, when: our one outstanding call
+        self._answer: asyncio.Future[dict[str, Any]] | None = None
+        self._numbers = itertools.count(1)
+
+    # -- what the socket tells
+
+    def on_text(self, data: bytes) -> None:
+        """A message came in."""
+        now = datetime.now(UTC)
+        try:
+            frame = frames.read_frame(data)
+        except BadFrame as bad:
+            self._note(now, "in", "bad", None, None, None, data[:_BAD_SHOWN])
+            if bad.message_id is not None:
+                self._reply_error(bad.message_id, bad.code, bad.description, "", now)
+            return
+        if frame.kind == frames.CALL:
+            self._note(now, "in", "call", frame.action, frame.message_id, None, data)
+            self._enqueue(frame, now)
+        else:
+            self._on_answer(frame, data, now)
+
+    def on_closed(self) -> None:
+        """The socket is gone: whoever waits for an answer learns it."""
+        self.closed = True
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(CallFailed("ConnectionLost", "The connection closed before the answer."))
+        self._on_closed(self)
+
+    # -- our calls
+
+    async def call(self, action: str, payload: dict[str, Any], timeout_s: float) -> dict[str, Any]:
+        """Asks the charger; returns the payload of its answer. Raises CallFailed."""
+        self._asking = self._asking or asyncio.Lock()
+        async with self._asking:
+            if self.closed:
+                raise CallFailed("ConnectionLost", "The charger is not connected.")
+            # Random, so that no late answer to another server's call is ever taken for ours.
+            message_id, now = str(uuid4()), datetime.now(UTC)
+            self._answer = asyncio.get_running_loop().create_future()
+            self._asked = (message_id, action, now)
+            data = frames.call(message_id, action, payload)
+            self._note(now, "out", "call", action, message_id, None, data)
+            self.socket.send(data)
+            try:
+                return await asyncio.wait_for(self._answer, timeout_s)
+            except TimeoutError:
+                raise CallFailed("Timeout", f"No answer within {timeout_s:g} s.") from None
+            finally:
+                self._asked = self._answer = None
+
+    def _on_answer(self, frame: Frame, data: bytes, now: datetime) -> None:
+        asked = self._asked
+        expected = asked is not None and frame.message_id == asked[0]
+        latency_ms = (now - asked[2]).total_seconds() * 1000 if asked and expected else None
+        action = asked[1] if asked and expected else None
+        kind = "result" if frame.kind == frames.RESULT else "error"
+        self._note(now, "in", kind, action, frame.message_id, latency_ms, data)
+        if not expected or self._answer is None or self._answer.done():
+            return  # late or unasked: never taken for the answer to another call
+        if frame.kind == frames.RESULT:
+            self._answer.set_result(frame.payload)
+        else:
+            self._answer.set_exception(CallFailed(frame.code, frame.description))
+
+    # -- the charger's calls
+
+    def _enqueue(self, frame: Frame, now: datetime) -> None:
+        if self._inbox is None:
+            self._inbox = deque()
+        self._inbox.append((frame, now))
+        if self._working is None:
+            self._working = self.socket.loop.create_task(self._work())
+        elif len(self._inbox) >= _WAITING_LIMIT and not self._paused:
+            self._paused = True
+            self.socket.pause()
+
+    async def _work(self) -> None:
+        assert self._inbox is not None
+        try:
+            while self._inbox:
+                frame, received_at = self._inbox.popleft()
+                await self._handle(frame, received_at)
+                if self._paused and len(self._inbox) < _WAITING_LIMIT // 2:
+                    self._paused = False
+                    self.socket.resume()
+        finally:
+            self._working = None
+
+    async def _handle(self, frame: Frame, received_at: datetime) -> None:
+        try:
+            payload = await self._answer_to(frame, received_at)
+        except Violation as violation:
+            self._reply_error(frame.message_id, violation.code, violation.description, frame.action, received_at)
+        except DatabaseUnavailable:
+            # Not stored, so not acknowledged: the charger keeps it and sends it again.
+            self._reply_error(frame.message_id, "InternalError", "Cannot store now; please repeat.", frame.action, received_at)
+        except DomainError as error:
+            log.warning("%s: %s refused: %s", self.charger_id, frame.action, error.detail)
+            self._reply_error(frame.message_id, "InternalError", "This message cannot be stored.", frame.action, received_at)
+        except Exception:
+            log.exception("%s: %s failed", self.charger_id, frame.action)
+            self._reply_error(frame.message_id, "InternalError", "Something went wrong here.", frame.action, received_at)
+        else:
+            self._reply("result", frames.result(frame.message_id, payload), frame.action, frame.message_id, received_at)
+
+    async def _answer_to(self, frame: Frame, received_at: datetime) -> dict[str, Any]:
+        handler = self.dialect.handlers.get(frame.action)
+        if handler is None:
+            # OCPP-J 1.6 table 7: NotImplemented is an unknown action, NotSupported a known one we do not do.
+            known = frame.action in self.dialect.actions
+            raise Violation("NotSupported" if known else "NotImplemented", f"{frame.action[:60]} is not served here.")
+        if self.dialect.forbids(self, frame.action):
+            raise Violation("SecurityError", "Send BootNotification and wait until it is accepted.")
+        schema = validator(self.dialect.version, frame.action)
+        payload = schema.check(frame.payload) if schema else frame.payload
+        return await handler(self, payload, received_at)
+
+    def _reply_error(self, message_id: Any, code: str, description: str, action: str, asked_at: datetime) -> None:
+        self._reply("error", frames.error(message_id, code, description), action, message_id, asked_at)
+
+    def _reply(self, kind: str, data: bytes, action: str, message_id: Any, asked_at: datetime) -> None:
+        self.socket.send(data)
+        now = datetime.now(UTC)
+        self._note(now, "out", kind, action or None, message_id, (now - asked_at).total_seconds() * 1000, data)
+
+    def _note(
+        self, at: datetime, direction: str, kind: str, action: str | None, message_id: Any,
+        latency_ms: float | None, data: bytes,
+    ) -> None:  # fmt: skip
+        pair_id = None if message_id is None else str(message_id)
+        text = data.decode("utf-8", "replace").replace("\0", "\ufffd")
+        self._log.add(Message(at, self.charger_id, direction, kind, action and action[:100], pair_id, latency_ms, text))

@@ -1,0 +1,108 @@
+"""Commands on their way: from the queue to the charger's socket, and the answer back.
+
+One command per charger at a time. A new one announces itself (NOTIFY) or is found by polling: often while
+there is work, seldom when there is none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any, Final
+
+from backend.domain.errors import DomainError
+from backend.ocppj.connection import CallFailed
+from backend.ocppj.registry import Registry
+from backend.services.dispatch import Claim, Dispatch, Outcome
+
+log = logging.getLogger(__name__)
+
+# An answer's status that means yes; an action not named here has only "Accepted" (or no status at all).
+_YES: Final = {
+    "ChangeAvailability": {"Accepted", "Scheduled"},
+    "ChangeConfiguration": {"Accepted", "RebootRequired"},
+    "UnlockConnector": {"Unlocked"},
+}
+# Actions whose effect shows later: a session begins or ends, the charger boots, the connector says so.
+_HAVE_EFFECT: Final = {"RemoteStartTransaction", "RemoteStopTransaction", "Reset", "ChangeAvailability"}
+
+
+class Delivery:
+    """Runs until cancelled. `call_timeout_s`: how long a charger may take to answer."""
+
+    def __init__(self, dispatch: Dispatch, registry: Registry, *, call_timeout_s: float = 30.0) -> None:
+        self._dispatch = dispatch
+        self._registry = registry
+        self._call_timeout_s = call_timeout_s
+        self._news = asyncio.Event()
+        self._busy: dict[str, asyncio.Task[None]] = {}
+
+    def wake(self, charger_id: str = "") -> None:
+        """There may be something to send (a new command, a charger that connected)."""
+        self._news.set()
+
+    async def run(self) -> None:
+        """Claims and delivers."""
+        if self._dispatch.listens:
+            await self._dispatch.listen(self.wake)
+        idle_s, longest_s = (5.0, 5.0) if self._dispatch.listens else (0.2, 1.5)
+        try:
+            while True:
+                claimed = await self._claim()
+                idle_s = longest_s if self._dispatch.listens else 0.2 if claimed else min(idle_s * 1.5, longest_s)
+                await self._wait(idle_s)
+        finally:
+            for task in self._busy.values():
+                task.cancel()
+
+    async def _wait(self, longest_s: float) -> None:
+        try:
+            await asyncio.wait_for(self._news.wait(), longest_s)
+        except TimeoutError:
+            pass
+        self._news.clear()
+
+    async def _claim(self) -> int:
+        try:
+            claims = await self._dispatch.claim(self._busy.keys())
+        except DomainError as error:
+            log.warning("commands cannot be claimed now: %s", error.detail)
+            return 0
+        for claim in claims:
+            task = asyncio.create_task(self._deliver(claim))
+            self._busy[claim.charger_id] = task
+            task.add_done_callback(lambda _, charger_id=claim.charger_id: self._done(charger_id))
+        return len(claims)
+
+    def _done(self, charger_id: str) -> None:
+        self._busy.pop(charger_id, None)
+        self.wake()  # the charger may have another command waiting
+
+    async def _deliver(self, claim: Claim) -> None:
+        outcome = await self._ask(claim)
+        while True:
+            try:
+                return await self._dispatch.settle(claim.id, outcome)
+            except DomainError as error:
+                log.warning("outcome of command %s not stored yet: %s", claim.id, error.detail)
+                await asyncio.sleep(1.0)
+
+    async def _ask(self, claim: Claim) -> Outcome:
+        connection = self._registry.get(claim.charger_id)
+        if connection is None:
+            return Outcome("failed", None, "ConnectionLost", "The charger is not connected.")
+        if connection.registration != "accepted":
+            return Outcome("failed", None, "NotAccepted", "The charger's registration is not accepted yet.")
+        try:
+            answer = await connection.call(claim.action, claim.payload, self._call_timeout_s)
+        except CallFailed as failure:
+            status = "timed_out" if failure.code == "Timeout" else "failed"
+            return Outcome(status, None, failure.code, failure.description)
+        return judge(claim.action, answer)
+
+
+def judge(action: str, answer: dict[str, Any]) -> Outcome:
+    """Accepted or rejected, by the status of the charger's answer."""
+    status = answer.get("status", "Accepted")
+    yes = status in _YES.get(action, {"Accepted"})
+    return Outcome("accepted" if yes else "rejected", answer, expects_effect=yes and action in _HAVE_EFFECT)

@@ -1,0 +1,179 @@
+"""The OCPP server: gate, sockets, life signs, delivery, put together."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import resource
+from contextlib import suppress
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, Final
+
+from websockets.http11 import Request
+
+from backend.domain.errors import DomainError
+from backend.ocppj.connection import Connection, Dialect
+from backend.ocppj.delivery import Delivery
+from backend.ocppj.gate import Gate, Refused
+from backend.ocppj.registry import Registry
+from backend.ocppj.socket import ChargerSocket, Peer, header
+from backend.services.intake.facts import Intake
+from backend.services.intake.lane import Lane
+from backend.services.message_log import MessageLog
+from backend.services.nodes import Nodes
+
+log = logging.getLogger(__name__)
+
+PING_EVERY_S: Final = 60
+SILENT_FOR_S: Final = 2 * PING_EVERY_S + 20
+HANDSHAKE_S: Final = 10
+TOUCH_EVERY_S: Final = 5
+
+
+class OcppServer:
+    """Serves chargers between `start` and `stop`. `port` is the one in use, also when 0 was asked for."""
+
+    def __init__(
+        self, *, intake: Intake, lane: Lane, gate: Gate, dialect: Dialect, registry: Registry, delivery: Delivery,
+        message_log: MessageLog, nodes: Nodes,
+    ) -> None:  # fmt: skip
+        self._intake, self._lane, self._gate, self._dialect = intake, lane, gate, dialect
+        self._registry, self._delivery, self._message_log, self._nodes = registry, delivery, message_log, nodes
+        self._sockets: set[ChargerSocket] = set()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._closing: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+        self.port = 0
+
+    async def start(self, host: str, port: int) -> None:
+        """Opens the port. Raises OSError when it is taken, DatabaseUnavailable when nothing can be stored."""
+        loop = asyncio.get_running_loop()
+        await self._nodes.begin()
+        self._server = await loop.create_server(
+            lambda: self._socket(loop), host, port, backlog=4096, reuse_address=True
+        )
+        self.port = self._server.sockets[0].getsockname()[1]
+        for job in (self._pulse, self._tell, self._message_log.run, self._delivery.run, _quiet_collector):
+            self._tasks.append(asyncio.create_task(job(), name=getattr(job, "__qualname__", "job")))
+
+    async def stop(self) -> None:
+        """Closes every socket (1001: going away) and returns when everything told is stored."""
+        if self._server is not None:
+            self._server.close()
+        for socket in list(self._sockets):
+            socket.close(1001, "The server restarts.")
+        await asyncio.sleep(0)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for socket in list(self._sockets):
+            socket.abort()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._lane.drain(), 3)
+
+    # -- handshake
+
+    def _socket(self, loop: asyncio.AbstractEventLoop) -> ChargerSocket:
+        socket = ChargerSocket(self._admit, loop)
+        self._sockets.add(socket)
+        return socket
+
+    async def _admit(self, socket: ChargerSocket, request: Request) -> tuple[str, Peer] | tuple[HTTPStatus, str]:
+        try:
+            admitted = await self._gate.admit(
+                request.path, request.headers.get_all("Sec-WebSocket-Protocol"), header(request, "Authorization")
+            )
+        except Refused as refused:
+            return refused.status, refused.sentence
+        except DomainError as error:
+            log.warning("handshake refused: %s", error.detail)
+            return HTTPStatus.SERVICE_UNAVAILABLE, "Cannot admit chargers now; please try again."
+        connection = Connection(
+            admitted.charger_id, admitted.registration, self._dialect, socket, self._message_log, self._on_closed
+        )
+        self._registry.add(connection)
+        self._spawn(self._record_connect(connection, admitted.protocol, socket.remote_address))
+        return admitted.protocol, connection
+
+    async def _record_connect(self, connection: Connection, protocol: str, remote_address: str | None) -> None:
+        await self._intake.connect({
+            "charger_id": connection.charger_id, "connection_id": connection.connection_id, "node": self._nodes.name,
+            "protocol": protocol, "remote_address": remote_address, "at": datetime.now(UTC),
+        })  # fmt: skip
+        self._delivery.wake()  # commands may have waited for this charger
+
+    def _on_closed(self, connection: Connection) -> None:
+        self._registry.remove(connection)
+        self._spawn(self._intake.disconnect(connection.charger_id, connection.connection_id, datetime.now(UTC)))
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.ensure_future(_kept_quiet(work))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    # -- the clock
+
+    async def _pulse(self) -> None:
+        """One wheel for all sockets: each second a sixtieth is pinged, the silent and the shy are dropped."""
+        turn = 0
+        while True:
+            await asyncio.sleep(1)
+            turn = (turn + 1) % PING_EVERY_S
+            now = asyncio.get_running_loop().time()
+            connected = {connection.socket for connection in self._registry}
+            for socket in list(self._sockets):
+                if socket.is_gone:
+                    self._sockets.discard(socket)
+                elif now - socket.heard_at > (SILENT_FOR_S if socket in connected else HANDSHAKE_S):
+                    socket.abort()
+                elif hash(socket) // 16 % PING_EVERY_S == turn:
+                    socket.ping()
+
+    async def _tell(self) -> None:
+        """Life signs of this node and of the sockets that were heard of since the last time."""
+        before = 0.0
+        while True:
+            now = asyncio.get_running_loop().time()
+            heard = [connection.charger_id for connection in self._registry if connection.socket.heard_at >= before]
+            try:
+                await self._nodes.beat(self.stats())
+                if heard:
+                    await self._nodes.touch(heard, datetime.now(UTC))
+                before = now
+            except DomainError as error:
+                log.warning("life signs not stored: %s", error.detail)
+            await asyncio.sleep(TOUCH_EVERY_S)
+
+    def stats(self) -> dict[str, Any]:
+        """Counters for operators."""
+        return {"connections": len(self._registry), "log_dropped": self._message_log.dropped,
+                "batches": self._lane.batches, "rows": self._lane.rows}  # fmt: skip
+
+
+async def _kept_quiet(work: Any) -> None:
+    try:
+        await work
+    except DomainError as error:
+        log.warning("not stored: %s", error.detail)
+
+
+async def _quiet_collector() -> None:
+    """The cyclic collector's full passes over thousands of sockets are the latency tail: what lives, lives long.
+
+    Young garbage is still collected; the survivors are set aside now and then, so that no pass walks them.
+    """
+    gc.set_threshold(50_000, 20, 1000)
+    while True:
+        gc.freeze()
+        await asyncio.sleep(30)
+
+
+def raise_file_limit() -> int:
+    """Lets this process hold as many sockets as the system permits; returns that number."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+

@@ -1,0 +1,209 @@
+"""One charger's WebSocket: a thin `asyncio.Protocol` over the Sans-I/O core of `websockets`.
+
+No task, queue, timer or buffer of its own per idle socket: that is what thousands of them cost
+(docs/decisions/0003-message-core.md). Pings come from one shared wheel (`Pulse`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from http import HTTPStatus
+from typing import Protocol
+
+from websockets.exceptions import InvalidHeader
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
+from websockets.frames import OP_BINARY, OP_CONT, OP_TEXT, Frame
+from websockets.http11 import Request, Response
+from websockets.protocol import CLOSED, OPEN
+from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
+
+MAX_FRAME_BYTES = 1 << 20
+_UNSENT_LIMIT = 1 << 20
+_SMALL = 126  # payloads below have a two-byte header, and are not worth compressing
+
+# Neither side keeps a compression context between messages: 16 instead of 55 KiB per socket. Every OCPP
+# message stands alone, so a shared context would win little.
+_DEFLATE = ServerPerMessageDeflateFactory(
+    server_no_context_takeover=True, client_no_context_takeover=True, compress_settings={"memLevel": 5}
+)
+_quiet = logging.getLogger("uniev.websocket")
+_quiet.setLevel(logging.ERROR)
+
+
+class Peer(Protocol):
+    """Who hears of a socket (`backend.ocppj.connection.Connection`)."""
+
+    def on_text(self, data: bytes) -> None: ...
+    def on_closed(self) -> None: ...
+
+
+class Doorkeeper(Protocol):
+    """Decides about a handshake: returns the subprotocol and the peer, or an HTTP refusal."""
+
+    async def __call__(
+        self, socket: ChargerSocket, request: Request
+    ) -> tuple[str, Peer] | tuple[HTTPStatus, str]: ...
+
+
+class ChargerSocket(asyncio.Protocol):
+    """`heard_at`: loop time of the last bytes. `send` and `close` may be called in any state."""
+
+    __slots__ = ("_doorkeeper", "_handshake", "_parts", "_peer", "_transport", "_ws", "heard_at", "loop")
+
+    def __init__(self, doorkeeper: Doorkeeper, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.heard_at = loop.time()
+        self._doorkeeper = doorkeeper
+        self._handshake: asyncio.Task[None] | None = None
+        self._parts: list[bytes] | None = None  # of a fragmented message
+        self._peer: Peer | None = None
+        self._transport: asyncio.Transport | None = None
+        self._ws = ServerProtocol(extensions=[_DEFLATE], max_size=MAX_FRAME_BYTES, logger=_quiet)
+
+    # -- asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
+        self._transport = transport  # type: ignore[assignment]
+
+    def data_received(self, data: bytes) -> None:
+        self.heard_at = self.loop.time()
+        self._ws.receive_data(data)
+        for event in self._ws.events_received():
+            if isinstance(event, Frame):
+                self._on_frame(event)
+            elif isinstance(event, Request):
+                self.pause()  # nothing may follow before our answer
+                self._handshake = self.loop.create_task(self._shake_hands(event))
+        self._flush()
+
+    def eof_received(self) -> bool:
+        self._ws.receive_eof()
+        self._flush()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        if self._handshake is not None and self._peer is None:
+            self._handshake.cancel()
+        peer, self._peer = self._peer, None
+        if peer is not None:
+            peer.on_closed()
+
+    def pause_writing(self) -> None:
+        """Called above the high-water mark: a peer that does not read gets no more of our memory."""
+        if self._transport is not None and self._transport.get_write_buffer_size() > _UNSENT_LIMIT:
+            self.abort()
+
+    # -- what the platform does with it
+
+    @property
+    def is_gone(self) -> bool:
+        """The TCP connection has ended."""
+        return self._transport is None
+
+    @property
+    def remote_address(self) -> str | None:
+        """IP address of the other end."""
+        peer = self._transport.get_extra_info("peername") if self._transport else None
+        return peer[0] if peer else None
+
+    def send(self, data: bytes) -> None:
+        """A text message; silently nothing when the socket is not open."""
+        if self._transport is None or self._ws.state is not OPEN:
+            return
+        if len(data) < _SMALL:
+            self._transport.write(bytes((0x81, len(data))) + data)
+        else:
+            self._ws.send_text(data)
+            self._flush()
+
+    def ping(self) -> None:
+        """Asks for a sign of life."""
+        if self._ws.state is OPEN:
+            self._ws.send_ping(b"")
+            self._flush()
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """Starts the closing handshake; the wheel aborts a peer that does not take part."""
+        if self._ws.state is OPEN:
+            self._ws.send_close(code, reason)
+            self._flush()
+        else:
+            self.abort()
+
+    def abort(self) -> None:
+        """Drops the connection now."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def pause(self) -> None:
+        """Reads no more for now: back-pressure on a peer that floods."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Reads again."""
+        if self._transport is not None and not self._transport.is_reading():
+            self._transport.resume_reading()
+
+    # -- inside
+
+    async def _shake_hands(self, request: Request) -> None:
+        first, second = await self._doorkeeper(self, request)
+        if isinstance(first, HTTPStatus):
+            response = self._ws.reject(first, f"{second}\n")
+            if first is HTTPStatus.UNAUTHORIZED:
+                response.headers["WWW-Authenticate"] = 'Basic realm="ocpp"'
+            self._respond(response)
+            return
+        assert not isinstance(second, str)
+        self._ws.available_subprotocols = [Subprotocol(first)]
+        self._respond(self._ws.accept(request))
+        if self._ws.state is OPEN and self._transport is not None:
+            self._peer = second
+            self.resume()
+        else:
+            second.on_closed()
+        self._handshake = None
+
+    def _respond(self, response: Response) -> None:
+        self._ws.send_response(response)
+        self._flush()
+
+    def _on_frame(self, frame: Frame) -> None:
+        if frame.opcode is OP_TEXT or frame.opcode is OP_BINARY:
+            if frame.fin:
+                self._deliver(bytes(frame.data))
+            else:
+                self._parts = [bytes(frame.data)]
+        elif frame.opcode is OP_CONT and self._parts is not None:
+            self._parts.append(bytes(frame.data))
+            if frame.fin:
+                data, self._parts = b"".join(self._parts), None
+                self._deliver(data)
+
+    def _deliver(self, data: bytes) -> None:
+        if self._peer is not None:
+            self._peer.on_text(data)
+
+    def _flush(self) -> None:
+        if self._transport is None:
+            return
+        for data in self._ws.data_to_send():
+            if data:
+                self._transport.write(data)
+            else:  # the marker for end of file: the server ends the TCP connection (RFC 6455 §7.1.1)
+                self._transport.close()
+        if self._ws.state is CLOSED:
+            self._transport.close()
+
+
+def header(request: Request, name: str) -> str | None:
+    """A header's only value; None when absent or repeated."""
+    try:
+        return request.headers.get(name)
+    except (KeyError, LookupError, InvalidHeader):
+        return None

@@ -1,0 +1,190 @@
+"""OCPP 1.6J: what each Core message of a charger means to the platform, and what it is answered.
+
+Every handler takes a payload that passed (or was mended to) the schema and returns the answer's payload; the
+answer to Start, Stop, MeterValues and StatusNotification is made after the commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from backend.domain.authorization import TokenFacts, decide
+from backend.domain.readings import read_number
+from backend.ocppj.connection import Connection, Handler
+from backend.ocppj.schemas import Violation
+from backend.services.intake.facts import Intake, Where
+
+PROTOCOL: Final = "ocpp1.6"
+_CONNECTOR_LIMIT: Final = 10_000
+_PENDING_INTERVAL_S: Final = 60
+_REGISTRATIONS: Final = {"accepted": "Accepted", "pending": "Pending", "rejected": "Rejected"}
+
+# Every action a charger may call in 1.6 (core, firmware, local list …, security extension edition 3).
+ACTIONS: Final = frozenset({
+    "Authorize", "BootNotification", "DataTransfer", "DiagnosticsStatusNotification", "FirmwareStatusNotification",
+    "Heartbeat", "LogStatusNotification", "MeterValues", "SecurityEventNotification", "SignCertificate",
+    "SignedFirmwareStatusNotification", "StartTransaction", "StatusNotification", "StopTransaction",
+})  # fmt: skip
+
+
+class V16:
+    """The dialect of OCPP 1.6. `heartbeat_interval_s` is told to accepted chargers."""
+
+    version: str = "v16"
+    actions = ACTIONS
+
+    def __init__(self, intake: Intake, heartbeat_interval_s: int) -> None:
+        self._intake = intake
+        self._heartbeat_interval_s = heartbeat_interval_s
+        self.handlers: Mapping[str, Handler] = {
+            "Authorize": self.authorize,
+            "BootNotification": self.boot,
+            "DataTransfer": self.data_transfer,
+            "Heartbeat": self.heartbeat,
+            "MeterValues": self.meter_values,
+            "StartTransaction": self.start_transaction,
+            "StatusNotification": self.status,
+            "StopTransaction": self.stop_transaction,
+        }
+
+    def forbids(self, connection: Connection, action: str) -> bool:
+        """Before acceptance only BootNotification is served (OCPP-J erratum 3.10)."""
+        return connection.registration != "accepted" and action != "BootNotification"
+
+    async def authorize(self, connection: Connection, payload: dict[str, Any], now: datetime) -> dict[str, Any]:
+        """§4.1"""
+        facts = await self._intake.token(connection.charger_id, _token(payload, "idTag"))
+        return {"idTagInfo": id_tag_info(facts, now)}
+
+    async def boot(self, connection: Connection, payload: dict[str, Any], now: datetime) -> dict[str, Any]:
+        """§4.2"""
+        registration = await self._intake.boot({
+            "charger_id": connection.charger_id, "protocol": PROTOCOL, "at": now,
+            "vendor": _text(payload, "chargePointVendor"), "model": _text(payload, "chargePointModel"),
+            "serial_number": _text(payload, "chargePointSerialNumber") or _text(payload, "chargeBoxSerialNumber"),
+            "firmware_version": _text(payload, "firmwareVersion"), "iccid": _text(payload, "iccid"),
+            "imsi": _text(payload, "imsi"), "meter_type": _text(payload, "meterType"),
+            "meter_serial_number": _text(payload, "meterSerialNumber"),
+        })  # fmt: skip
+        connection.registration = registration or "rejected"
+        accepted = connection.registration == "accepted"
+        return {
+            "status": _REGISTRATIONS[connection.registration],
+            "currentTime": _now(),
+            "interval": self._heartbeat_interval_s if accepted else _PENDING_INTERVAL_S,
+        }
+
+    async def data_transfer(self, connection: Connection, payload: dict[str, Any], now: datetime) -> dict[str, Any]:
+        """§4.3: kept in the message log; no vendor's extension is known here."""
+        return {"status": "UnknownVendorId"}
+
+    async def heartbeat(self, connection: Connection, payload: dict[str, Any], now: datetime) -> dict[str, Any]:
+        """§4.6"""
+        return {"currentTime": _now()}
+
+    async def meter_values(self, connection: Connection, payload: dict[str, Any], now: datetime) -> dict[str, Any]:
+        """§4.7: always accepted, whatever the transaction id says."""
+        await self._intake.readings(
+            _where(connection, payload),
+            transaction_id=payload.get("transactionId"),
+            meter_values=_need(payload, "meterValue"),
+            received_at=now,
+        )
+        return {}
+
+    async def start_transaction(self, connection: Connection, payload: dict[str, Any], now: datetime) -> dict[str, Any]:
+        """§4.8: stored in any case, since the charger has begun; the token's state is in the answer."""
+        started = await self._intake.start(
+            _where(connection, payload),
+            protocol=PROTOCOL,
+            id_token=_token(payload, "idTag"),
+            meter_start_wh=_number(payload, "meterStart"),
+            reported_at=payload.get("timestamp"),
+            received_at=now,
+        )
+        return {"idTagInfo": id_tag_info(started.token, now), "transactionId": started.transaction_id}
+
+    async def status(self, connection: Connection, payload: dict[str, Any], now: datetime) -> dict[str, Any]:
+        """§4.9"""
+        await self._intake.status(
+            _where(connection, payload),
+            status=_text(payload, "status") or "",
+            error_code=_text(payload, "errorCode") or "NoError",
+            info=_text(payload, "info"),
+            vendor_error_code=_text(payload, "vendorErrorCode"),
+            reported_at=payload.get("timestamp"),
+            received_at=now,
+        )
+        return {}
+
+    async def stop_transaction(self, connection: Connection, payload: dict[str, Any], now: datetime) -> dict[str, Any]:
+        """§4.10: accepted even for transactions unknown here. Readings first, so the last ones count."""
+        transaction_id = _need(payload, "transactionId")
+        tag = _text(payload, "idTag")
+        if payload.get("transactionData"):
+            await self._intake.readings(
+                Where(connection.charger_id, 0, 0), transaction_id=transaction_id,
+                meter_values=payload["transactionData"], received_at=now,
+            )  # fmt: skip
+        facts = await self._intake.stop(
+            connection.charger_id,
+            transaction_id=transaction_id,
+            id_token=tag,
+            meter_stop_wh=_number(payload, "meterStop"),
+            reason=_text(payload, "reason") or "Local",  # §4.10: an absent reason is Local
+            reported_at=payload.get("timestamp"),
+            received_at=now,
+        )
+        return {"idTagInfo": id_tag_info(facts, now)} if facts else {}
+
+
+def id_tag_info(facts: TokenFacts, now: datetime) -> dict[str, Any]:
+    """IdTagInfo (§7.27) of a token."""
+    info: dict[str, Any] = {"status": decide(facts, now)}
+    if facts.expires_at is not None:
+        info["expiryDate"] = _wire_time(facts.expires_at)
+    if facts.parent_token is not None:
+        info["parentIdTag"] = facts.parent_token
+    return info
+
+
+def _now() -> str:
+    return _wire_time(datetime.now(UTC))
+
+
+def _wire_time(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _need(payload: dict[str, Any], member: str) -> Any:
+    if member not in payload:
+        raise Violation("OccurenceConstraintViolation", f"{member} is required.")
+    return payload[member]
+
+
+def _text(payload: dict[str, Any], member: str, limit: int = 255) -> str | None:
+    value = payload.get(member)
+    return None if value is None else str(value)[:limit]
+
+
+def _token(payload: dict[str, Any], member: str) -> str:
+    """An id token as sent; compared without regard to case (§7.28). Longer than 20 is kept: it cannot be known."""
+    return str(_need(payload, member))[:255]
+
+
+def _number(payload: dict[str, Any], member: str) -> Decimal:
+    number = read_number(_need(payload, member))
+    if number is None:
+        raise Violation("TypeConstraintViolation", f"{member} is not a number.")
+    return number
+
+
+def _where(connection: Connection, payload: dict[str, Any]) -> Where:
+    """1.6's connectorId n is EVSE n, connector 1; 0 is the charger as a whole (its main meter)."""
+    number = _need(payload, "connectorId")
+    if not 0 <= number <= _CONNECTOR_LIMIT:
+        raise Violation("PropertyConstraintViolation", "connectorId is out of range.")
+    return Where(connection.charger_id, number, 1 if number else 0)

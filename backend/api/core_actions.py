@@ -1,7 +1,7 @@
 """What may be asked of a charger: one model per action of OCPP 1.6 Core, in the member names of the standard.
 
 The table `CORE_ACTIONS` makes the routes. Members that the caller leaves out stay absent on the wire, so
-optional members have no default and are not nullable: see `absent`.
+optional members have no default and are not nullable: see `bodies.absent`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,7 @@ from typing import Annotated, Any, Final, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-
-def absent() -> Any:
-    """Marks a member that is left out of the frame unless the caller sends it."""
-    return None
-
+from backend.api.bodies import absent
 
 class OcppPayload(BaseModel):
     """A payload of OCPP 1.6: member names as in the standard, unknown members refused."""
@@ -85,8 +81,8 @@ class RateUnit(StrEnum):
 class SchedulePeriod(OcppPayload):
     """One step of a charging schedule."""
 
-    start_period: NonNegative = Field(description="Start of this step, in seconds from the schedule's start.")
-    limit: Limit = Field(description="Power or current limit, in the unit of `chargingRateUnit`; one decimal.")
+    start_period: NonNegative = Field(description="Begin of this step, in seconds after the begin.")
+    limit: Limit = Field(description="Limit, in the unit of `chargingRateUnit`; one decimal.")
     number_phases: Annotated[int, Field(ge=1, le=3)] = Field(
         default_factory=absent, description="Phases to charge with."
     )
@@ -156,7 +152,7 @@ class DataTransfer(OcppPayload):
 class GetConfiguration(OcppPayload):
     """Read configuration keys of the charger (OCPP 1.6 §5.8); without `key`, all of them."""
 
-    key: list[Text50] = Field(default_factory=absent, max_length=200, description="Names of the keys to read.")
+    key: list[Text50] = Field(default_factory=absent, max_length=200, description="Names of the keys.")
 
 
 class RemoteStartTransaction(OcppPayload):

@@ -1,0 +1,110 @@
+"""The FastAPI application: routers, errors and OpenAPI. The door gives it its services."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Final
+
+from fastapi import APIRouter, Depends, FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+
+from backend.api import (
+    analytics,
+    api_keys,
+    auth,
+    chargers,
+    commands,
+    connectors,
+    cpos,
+    health,
+    id_tokens,
+    messages,
+    problems,
+    sessions,
+    stations,
+    users,
+)
+from backend.api.dependencies import identify
+from backend.api.envelope import Envelope
+from backend.api.paging import Cursors
+from backend.services.directory import Directory
+
+VERSION: Final = "0.1.0"
+MAX_BODY_BYTES: Final = 256 * 1024
+PUBLIC: Final[tuple[APIRouter, ...]] = (health.router, auth.public)
+GUARDED: Final[tuple[APIRouter, ...]] = tuple(
+    noun.router
+    for noun in (
+        auth,
+        cpos,
+        stations,
+        chargers,
+        connectors,
+        sessions,
+        id_tokens,
+        commands,
+        messages,
+        analytics,
+        users,
+        api_keys,
+    )
+)
+_DESCRIPTION: Final = """\
+Public EV charging in Indonesia for many operators at once.
+
+Log in at `POST /api/auth/login` and send the access token as `Authorization: Bearer`, or send an API key as
+`X-API-Key`. Lists come in pages (`limit`, `cursor`). Times are ISO 8601 in UTC, energy in Wh, power in W.
+Errors are `application/problem+json` with a stable `code`; what another CPO owns answers 404.
+"""
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+def create_app(lifespan: Lifespan | None = None) -> FastAPI:
+    """The application. Its services come with `equip`, at the latest in the lifespan."""
+    app = FastAPI(
+        title="UNIEV",
+        version=VERSION,
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        max_body_size=MAX_BODY_BYTES,
+        redirect_slashes=False,
+        generate_unique_id_function=_operation_id,
+    )
+    problems.install(app)
+    for router in PUBLIC:
+        app.include_router(router, responses=problems.responses(422, 500))
+    for router in GUARDED:  # one place asks who calls, so no route can forget it
+        answers = problems.responses(401, 403, 422, 500)
+        app.include_router(router, dependencies=[Depends(identify)], responses=answers)
+    app.add_middleware(Envelope)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    return app
+
+
+def equip(app: FastAPI, directory: Directory, secret_key: str) -> None:
+    """Gives the application its services."""
+    app.state.directory = directory
+    app.state.cursors = Cursors(secret_key)
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """FastAPI's document, with our form of errors instead of its own."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes
+        )
+        schemas = document["components"]["schemas"]
+        for name in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(name, None)
+        problem = problems.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas.update(problem.pop("$defs"))
+        schemas["Problem"] = problem
+        app.openapi_schema = document
+    return app.openapi_schema

@@ -1,0 +1,32 @@
+"""Connectors with their live state."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+
+from backend.api.bodies import Uuid
+from backend.api.dependencies import Services, allow
+from backend.api.paging import ItemList, Paging
+from backend.domain.caller import Caller
+from backend.domain.roles import Permission
+from backend.services.connectors import Connector
+
+router = APIRouter(prefix="/api/connectors", tags=["connectors"])
+Reader = Annotated[Caller, Depends(allow(Permission.CONNECTORS_READ))]
+
+
+@router.get("", summary="List connectors")
+async def list_connectors(
+    services: Services,
+    caller: Reader,
+    page: Annotated[Paging, Depends()],
+    station_id: Annotated[Uuid | None, Query(description="Only at this station.")] = None,
+    charger_id: Annotated[str | None, Query(max_length=48, description="Only of this charger.")] = None,
+) -> ItemList[Connector]:
+    """By charger and number, with the running session. Offline overrides the last status, which stays readable."""
+    found = await services.connectors.list(
+        caller.scope, page.request, station_id=station_id, charger_id=charger_id
+    )
+    return page.answer(found)

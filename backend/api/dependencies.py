@@ -1,0 +1,56 @@
+"""From credentials to a caller, and from a route to the permission it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+from fastapi import Depends, Request, Security
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+
+from backend.domain.caller import Caller
+from backend.domain.errors import Forbidden, Unauthenticated
+from backend.domain.roles import Permission, allows
+from backend.services.directory import Directory
+
+_bearer = HTTPBearer(auto_error=False, scheme_name="accessToken", description="Access token from login.")
+_api_key = APIKeyHeader(
+    name="X-API-Key", auto_error=False, scheme_name="apiKey", description="API key of an integration."
+)
+
+Bearer = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
+ApiKeyText = Annotated[str | None, Security(_api_key)]
+
+
+def directory(request: Request) -> Directory:
+    """The services."""
+    services: Directory = request.app.state.directory
+    return services
+
+
+Services = Annotated[Directory, Depends(directory)]
+
+
+async def identify(request: Request, services: Services, bearer: Bearer, api_key: ApiKeyText) -> Caller:
+    """Who calls, by access token or API key. Raises Unauthenticated."""
+    request_id = request.scope.get("state", {}).get("request_id")
+    if bearer is not None:
+        return services.tokens.read(bearer.credentials, request_id)
+    if api_key:
+        return await services.api_keys.recognise(api_key, request_id)
+    raise Unauthenticated("Send an access token (Authorization: Bearer) or an API key (X-API-Key).")
+
+
+Identified = Annotated[Caller, Depends(identify)]
+
+
+def allow(permission: Permission) -> Callable[[Caller], Awaitable[Caller]]:
+    """A dependency that gives the caller if the permission table lets it; raises Forbidden otherwise."""
+
+    async def check(caller: Identified) -> Caller:
+        if not allows(caller.scope.role, permission):
+            raise Forbidden(f"The role {caller.scope.role} does not include {permission.value}.")
+        return caller
+
+    check.permission = permission  # type: ignore[attr-defined]  # read by the test of the permission table
+    return check

@@ -1,0 +1,79 @@
+"""What surrounds every request: its id, headers that browsers heed, and the last catch for our own faults."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import uuid
+from typing import Final
+from urllib.parse import quote, unquote
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from backend.api.bodies import SLASH
+from backend.api.problems import MEDIA_TYPE, problem_document
+
+REQUEST_ID_HEADER: Final = "X-Request-ID"
+_ACCEPTED_ID: Final = re.compile(r"[A-Za-z0-9_.-]{8,64}")
+_ENCODED_SLASH: Final = re.compile(rb"%2f", re.IGNORECASE)
+_log = logging.getLogger("uniev.api")
+
+
+class Envelope:
+    """Pure ASGI: gives each request an id (or keeps a well-formed one) and answers crashes with a problem."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        _keep_encoded_slashes(scope)
+        offered = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
+        request_id = offered if _ACCEPTED_ID.fullmatch(offered) else uuid.uuid4().hex
+        scope.setdefault("state", {})["request_id"] = request_id
+        begun = False
+
+        async def send_marked(message: Message) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                _mark(MutableHeaders(scope=message), request_id)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_marked)
+        except Exception:
+            _log.exception(
+                "%s %s failed", scope["method"], scope["path"], extra={"request_id": request_id}
+            )
+            if begun:
+                raise
+            await _fail(send_marked, request_id)
+
+
+def _keep_encoded_slashes(scope: Scope) -> None:
+    """Identities may contain a slash: `/api/chargers/CP%2F1` names the charger `CP/1`, not a deeper path."""
+    raw: bytes = scope.get("raw_path") or b""
+    if b"%2f" in raw.lower():
+        kept = _ENCODED_SLASH.sub(quote(SLASH).encode(), raw.split(b"?")[0])
+        scope["path"] = unquote(kept.decode("latin-1"))
+
+
+def _mark(headers: MutableHeaders, request_id: str) -> None:
+    headers[REQUEST_ID_HEADER] = request_id
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers.setdefault("Cache-Control", "no-store")
+
+
+async def _fail(send: Send, request_id: str) -> None:
+    document = problem_document(
+        500, "internal_error", "Something went wrong on our side.", request_id=request_id
+    )
+    body = json.dumps(document).encode()
+    headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 500, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

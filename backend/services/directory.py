@@ -1,0 +1,81 @@
+"""The services of the REST API, wired once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from backend.database import Database
+from backend.services.analytics import Analytics
+from backend.services.api_keys import ApiKeys
+from backend.services.attempts import Attempts
+from backend.services.audit import Audit
+from backend.services.chargers import Chargers
+from backend.services.commands import Commands
+from backend.services.connectors import Connectors
+from backend.services.cpos import Cpos
+from backend.services.id_tokens import IdTokens
+from backend.services.logins import Logins
+from backend.services.messages import Messages
+from backend.services.passwords import Passwords
+from backend.services.readiness import ReadinessCheck
+from backend.services.sessions import Sessions
+from backend.services.stations import Stations
+from backend.services.tokens import Tokens
+from backend.services.users import Users
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """Every service that the edge to people uses."""
+
+    analytics: Analytics
+    api_keys: ApiKeys
+    chargers: Chargers
+    commands: Commands
+    connectors: Connectors
+    cpos: Cpos
+    id_tokens: IdTokens
+    logins: Logins
+    messages: Messages
+    readiness: ReadinessCheck
+    sessions: Sessions
+    stations: Stations
+    tokens: Tokens
+    users: Users
+
+
+def utc_now() -> datetime:
+    """The clock of the platform."""
+    return datetime.now(UTC)
+
+
+def build_directory(
+    database: Database, secret_key: str, *, now: Callable[[], datetime] = utc_now
+) -> Directory:
+    """Wires the services to one database and one clock."""
+    audit = Audit(database)
+    passwords = Passwords()
+    cpos = Cpos(database, audit)
+    stations = Stations(database, audit, cpos)
+    chargers = Chargers(database, audit, stations)
+    sessions = Sessions(database)
+    tokens = Tokens(database, secret_key, now)
+    return Directory(
+        analytics=Analytics(database),
+        api_keys=ApiKeys(database, audit, cpos, now),
+        chargers=chargers,
+        commands=Commands(database, chargers, sessions),
+        connectors=Connectors(database),
+        cpos=cpos,
+        id_tokens=IdTokens(database, audit, cpos),
+        logins=Logins(database, cpos, passwords, tokens, Attempts(time.monotonic), now),
+        messages=Messages(database, chargers),
+        readiness=ReadinessCheck(database, now),
+        sessions=sessions,
+        stations=stations,
+        tokens=tokens,
+        users=Users(database, audit, cpos, passwords),
+    )

@@ -111,6 +111,11 @@ class ChargerSocket(asyncio.Protocol):
         if not self.closed.done():
             self.closed.set_result(None)
 
+    @property
+    def compressed(self) -> bool:
+        """Whether the server took the offer of compression."""
+        return bool(self._wire.extensions)
+
     # -- calls
 
     def call(self, action: str, payload: Payload, answered: Callable[[Answer], None]) -> None:

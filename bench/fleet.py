@@ -58,15 +58,20 @@ class Fleet:
         self._host, self._port = address.hostname or "127.0.0.1", address.port or 80
 
     async def connect(self, first: int, count: int, rate: float, timeout_s: float) -> dict[str, Any]:
-        """Connect and boot `count` chargers: `{accepted, seconds, errors}`; not Accepted is an error."""
+        """Connect and boot `count` chargers: `{accepted, compressed, seconds, errors}`.
+
+        Whoever is not Accepted within `timeout_s` is an error; `compressed` counts the offers taken.
+        """
         before = len(self.chargers)
         self.errors.clear()
         seconds = await paced(
             count, rate, lambda index: self._guard("connect", self._connect_one(first + index), timeout_s)
         )
+        compressed = sum(charger.compressed for charger in self.chargers[before:])
         self.chargers.sort(key=lambda charger: charger.index)
         return {
             "accepted": len(self.chargers) - before,
+            "compressed": compressed,
             "seconds": seconds,
             "errors": dict(self.errors),
         }
@@ -145,7 +150,9 @@ class Fleet:
         return self.on_request(charger, action, payload, at)
 
     async def _open_one(self, charger: ChargerSocket) -> None:
-        answer = await charger.ask("StartTransaction", messages.start(round(charger.energy_wh)))
+        answer = await charger.ask(
+            "StartTransaction", messages.start(charger.index, round(charger.energy_wh))
+        )
         if answer["idTagInfo"]["status"] != "Accepted":
             raise Refused(f"start: {answer['idTagInfo']['status']}")
         charger.transaction_id = answer["transactionId"]

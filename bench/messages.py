@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 Payload = dict[str, Any]
-ID_TAG = "BENCHTAG00000001"
 POWER_W = 10_800.0
 CURRENT_A = 15.65
 
@@ -15,6 +14,11 @@ CURRENT_A = 15.65
 def identity(index: int) -> str:
     """The OCPP identity of charger number `index`."""
     return f"BENCH-{index:05d}"
+
+
+def id_tag(index: int) -> str:
+    """The tag presented at charger number `index`: one each, since a tag charges once at a time."""
+    return f"BENCHTAG{index:08d}"
 
 
 def timestamp() -> str:
@@ -48,9 +52,9 @@ def boot(index: int) -> Payload:
     }
 
 
-def start(meter_wh: int) -> Payload:
-    """StartTransaction on connector 1."""
-    return {"connectorId": 1, "idTag": ID_TAG, "meterStart": meter_wh, "timestamp": timestamp()}
+def start(index: int, meter_wh: int) -> Payload:
+    """StartTransaction on connector 1 of charger number `index`."""
+    return {"connectorId": 1, "idTag": id_tag(index), "meterStart": meter_wh, "timestamp": timestamp()}
 
 
 def charging() -> Payload:

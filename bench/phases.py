@@ -156,26 +156,40 @@ async def idle_and_storm(target: Target, cores: Cores, plan: Plan) -> Figures:
         await agent.order("sessions", rate=plan.connect_rate, timeout_s=TIMEOUT_S)
         await agent.order("close", timeout_s=5.0)
         before = await _settled(running, plan)
-        gentle = await _connect(agent, 0, plan.chargers, plan.connect_rate)
+        half = plan.chargers // 2
+        first = await _connect(agent, 0, half, plan.connect_rate)
+        halfway = await _settled(running, plan)
+        rest = await _connect(agent, half, plan.chargers - half, plan.connect_rate)
         idle = await _settled(running, plan)
         await agent.order("close", timeout_s=10.0)
         closed = await _settled(running, plan)
         storm = await _connect(agent, 0, plan.chargers, 0)
         return {
-            "idle_problems": _problems(running, gentle["errors"], storm["errors"]),
-            "memory_kib": (idle - before) / 1024 / max(1, gentle["accepted"]),
-            "memory_missing": plan.chargers - gentle["accepted"],
+            "idle_problems": _problems(running, first["errors"], rest["errors"], storm["errors"]),
+            # Memory that starting up left free hides part of what the first connections cost.
+            "memory_kib": max(
+                _kib_each(before, idle, first["accepted"] + rest["accepted"]),
+                _kib_each(halfway, idle, rest["accepted"]),
+            ),
+            "memory_missing": plan.chargers - first["accepted"] - rest["accepted"],
+            "compressed": rest["compressed"] / max(1, rest["accepted"]),
             "storm_s": storm["seconds"],
             "storm_refused": plan.chargers - storm["accepted"],
             "idle": {
                 "rss_before": before,
+                "rss_half_connected": halfway,
                 "rss_idle": idle,
                 "rss_after_close": closed,
                 "rss_after_storm": rss_bytes(running.processes),
-                "gentle": gentle,
+                "first_half": first,
+                "second_half": rest,
                 "storm": storm,
             },
         }
+
+
+def _kib_each(before: int, after: int, connections: int) -> float:
+    return (after - before) / 1024 / max(1, connections)
 
 
 async def _settled(running: Running, plan: Plan) -> int:

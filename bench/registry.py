@@ -16,8 +16,7 @@ from argon2 import PasswordHasher
 from backend.database import open_database
 from backend.embedded import EmbeddedPostgres
 from backend.settings import load_settings
-from bench import messages
-from bench.messages import identity
+from bench.messages import id_tag, identity
 
 CONNECTORS = 2
 EMAIL = "bench@bench.invalid"
@@ -95,7 +94,9 @@ class Registry:
             "insert into public.stations (cpo_id, name) values ($1, 'Bench') returning id", cpo_id
         )
         await connection.execute(
-            "insert into public.id_tokens (cpo_id, token) values ($1, $2)", cpo_id, messages.ID_TAG
+            "insert into public.id_tokens (cpo_id, token) select $1, unnest($2::text[])",
+            cpo_id,
+            [id_tag(index) for index in range(chargers)],
         )
         identities = [identity(index) for index in range(chargers)]
         await connection.execute(

@@ -98,7 +98,7 @@ class RemoteStarts:
         body = {
             "charger_id": charger.identity,
             "connector_id": IDLE_CONNECTOR,
-            "id_token": messages.ID_TAG,
+            "id_token": messages.id_tag(charger.index),
         }
         return await self._http.post("/api/client/remote-start", json=body)
 

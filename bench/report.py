@@ -33,6 +33,10 @@ def failed(found: list[tuple[Result, str]]) -> bool:
 def notes(name: str, figures: Figures) -> list[str]:
     """What one must know beside the table: errors by reason, and whether the machine was fit to measure."""
     lines = [line for phase in PHASES for line in figures.get(f"{phase}_problems", [])]
+    if figures.get("compressed", 1.0) < 1.0:
+        lines.append(
+            f"Note: the {name} took the offer of compression on {figures['compressed']:.0%} of the sockets."
+        )
     if (foreign := figures.get("foreign_cpu", 0.0)) > CROWDED:
         lines.append(f"Note: other work took {foreign:.0%} of a core while the {name} was measured.")
     if (late := figures.get("lateness_p99_ms", 0.0)) > STARVED_MS:

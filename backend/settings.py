@@ -56,6 +56,9 @@ class Settings(BaseSettings):
     api_host: str = Field("127.0.0.1", description="Address the REST API listens on (under `make run`).")
     api_port: int = Field(8000, ge=0, le=65535, description="Port of the REST API (under `make run`).")
     api_url: str = Field("http://127.0.0.1:8000", description="Where the dashboards find the REST API.")
+    cpo_port: int = Field(8501, ge=0, le=65535, description="Port of the CPO dashboard (under `make run`).")
+    emsv_port: int = Field(8502, ge=0, le=65535, description="Port of the EMSV dashboard (under `make run`).")
+    simev_port: int = Field(8503, ge=0, le=65535, description="Port of the simulator screen (under `make run`).")
     demo: bool = Field(
         True, description="1: seed the demo nation and run the simulated fleet; 0: an empty platform."
     )

@@ -63,7 +63,16 @@ def normalise(samples: Sequence[Sample]) -> tuple[str | None, Columns, list[list
             continue
         if target and text is not None and _is_line(phase):
             phases.setdefault(target[0], []).append(Decimal(text))
-        others.append([name, phase, sample.get("location"), sample.get("context"), sample.get("unit"), sample.get("value")])
+        others.append(
+            [
+                name,
+                phase,
+                sample.get("location"),
+                sample.get("context"),
+                sample.get("unit"),
+                sample.get("value"),
+            ]
+        )
     for column, values in phases.items():
         if columns[column] is None:  # a total was not said: never add total and phases
             columns[column] = str(sum(values) if column in _SUMMED else max(values))
@@ -72,7 +81,9 @@ def normalise(samples: Sequence[Sample]) -> tuple[str | None, Columns, list[list
 
 def _column_text(sample: Sample, target: tuple[str, int]) -> str | None:
     """The value in the column's unit as exact text; None if it cannot be read or does not fit."""
-    if sample.get("format") == "SignedData" or sample.get("location") in ("Inlet", "Body") and target[0] == "energy_wh":
+    if sample.get("format") == "SignedData" or (
+        sample.get("location") in ("Inlet", "Body") and target[0] == "energy_wh"
+    ):
         return None
     value, unit = sample.get("value"), sample.get("unit")
     if unit in _BASE_UNITS and isinstance(value, str) and _PLAIN(value) and target[1] >= 9:

@@ -49,7 +49,9 @@ class Delivery:
         try:
             while True:
                 claimed = await self._claim()
-                idle_s = longest_s if self._dispatch.listens else 0.2 if claimed else min(idle_s * 1.5, longest_s)
+                idle_s = (
+                    longest_s if self._dispatch.listens else 0.2 if claimed else min(idle_s * 1.5, longest_s)
+                )
                 await self._wait(idle_s)
         finally:
             for task in self._busy.values():

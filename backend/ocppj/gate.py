@@ -55,7 +55,9 @@ def subprotocol(offers: Iterable[str]) -> str:
     for name in offered:
         if name in PROTOCOLS:
             return name
-    raise Refused(HTTPStatus.BAD_REQUEST, f"Offer a subprotocol that this server speaks: {', '.join(PROTOCOLS)}.")
+    raise Refused(
+        HTTPStatus.BAD_REQUEST, f"Offer a subprotocol that this server speaks: {', '.join(PROTOCOLS)}."
+    )
 
 
 def basic_password(header: str | None, charger_id: str) -> bytes | None:

@@ -40,7 +40,12 @@ class OcppServer:
         message_log: MessageLog, nodes: Nodes,
     ) -> None:  # fmt: skip
         self._intake, self._lane, self._gate, self._dialect = intake, lane, gate, dialect
-        self._registry, self._delivery, self._message_log, self._nodes = registry, delivery, message_log, nodes
+        self._registry, self._delivery, self._message_log, self._nodes = (
+            registry,
+            delivery,
+            message_log,
+            nodes,
+        )
         self._sockets: set[ChargerSocket] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._closing: set[asyncio.Task[None]] = set()
@@ -80,10 +85,14 @@ class OcppServer:
         self._sockets.add(socket)
         return socket
 
-    async def _admit(self, socket: ChargerSocket, request: Request) -> tuple[str, Peer] | tuple[HTTPStatus, str]:
+    async def _admit(
+        self, socket: ChargerSocket, request: Request
+    ) -> tuple[str, Peer] | tuple[HTTPStatus, str]:
         try:
             admitted = await self._gate.admit(
-                request.path, request.headers.get_all("Sec-WebSocket-Protocol"), header(request, "Authorization")
+                request.path,
+                request.headers.get_all("Sec-WebSocket-Protocol"),
+                header(request, "Authorization"),
             )
         except Refused as refused:
             return refused.status, refused.sentence
@@ -91,13 +100,20 @@ class OcppServer:
             log.warning("handshake refused: %s", error.detail)
             return HTTPStatus.SERVICE_UNAVAILABLE, "Cannot admit chargers now; please try again."
         connection = Connection(
-            admitted.charger_id, admitted.registration, self._dialect, socket, self._message_log, self._on_closed
+            admitted.charger_id,
+            admitted.registration,
+            self._dialect,
+            socket,
+            self._message_log,
+            self._on_closed,
         )
         self._registry.add(connection)
         self._spawn(self._record_connect(connection, admitted.protocol, socket.remote_address))
         return admitted.protocol, connection
 
-    async def _record_connect(self, connection: Connection, protocol: str, remote_address: str | None) -> None:
+    async def _record_connect(
+        self, connection: Connection, protocol: str, remote_address: str | None
+    ) -> None:
         await self._intake.connect({
             "charger_id": connection.charger_id, "connection_id": connection.connection_id, "node": self._nodes.name,
             "protocol": protocol, "remote_address": remote_address, "at": datetime.now(UTC),
@@ -106,7 +122,9 @@ class OcppServer:
 
     def _on_closed(self, connection: Connection) -> None:
         self._registry.remove(connection)
-        self._spawn(self._intake.disconnect(connection.charger_id, connection.connection_id, datetime.now(UTC)))
+        self._spawn(
+            self._intake.disconnect(connection.charger_id, connection.connection_id, datetime.now(UTC))
+        )
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.ensure_future(_kept_quiet(work))
@@ -136,7 +154,9 @@ class OcppServer:
         before = 0.0
         while True:
             now = asyncio.get_running_loop().time()
-            heard = [connection.charger_id for connection in self._registry if connection.socket.heard_at >= before]
+            heard = [
+                connection.charger_id for connection in self._registry if connection.socket.heard_at >= before
+            ]
             try:
                 await self._nodes.beat(self.stats())
                 if heard:
@@ -176,4 +196,3 @@ def raise_file_limit() -> int:
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return hard
-

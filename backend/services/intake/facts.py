@@ -120,7 +120,12 @@ class Intake:
         return TokenFacts.of(answer["token"]) if answer["token"] else None
 
     async def readings(
-        self, where: Where, *, transaction_id: int | None, meter_values: list[dict[str, Any]], received_at: datetime
+        self,
+        where: Where,
+        *,
+        transaction_id: int | None,
+        meter_values: list[dict[str, Any]],
+        received_at: datetime,
     ) -> None:
         """MeterValues: [{timestamp, sampledValue: [...]}]; stored once however often they are sent."""
         rows = [_reading(where, transaction_id, value, received_at) for value in meter_values]
@@ -128,7 +133,9 @@ class Intake:
             await self._lane.submit("readings", rows)
 
 
-def _reading(where: Where, transaction_id: int | None, value: dict[str, Any], received_at: datetime) -> dict[str, Any]:
+def _reading(
+    where: Where, transaction_id: int | None, value: dict[str, Any], received_at: datetime
+) -> dict[str, Any]:
     samples: list[Sample] = value.get("sampledValue") or []
     context, columns, others = normalise(samples)
     measured = believe(value.get("timestamp"), received_at)

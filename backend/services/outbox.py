@@ -1,0 +1,57 @@
+"""Events that left with the facts they tell of, relayed to who reacts. Reactions are idempotent."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from backend.database import SYSTEM, Database
+
+Payloads = list[dict[str, Any]]
+
+
+class Outbox:
+    """Claims events under a lease, runs the reactions of their topic, and marks them as published.
+
+    A crash between reaction and mark repeats the reaction, which must therefore be idempotent.
+    """
+
+    def __init__(self, database: Database, *, batch: int = 500, lease_s: int = 30) -> None:
+        self._database = database
+        self._batch = batch
+        self._lease_s = lease_s
+        self._reactions: dict[str, Callable[[Payloads], Awaitable[None]]] = {
+            "session.ended": self._refresh_station_days,
+        }
+
+    async def relay(self) -> int:
+        """Relays what waits; returns how many events were published."""
+        total = 0
+        while events := await self._claim():
+            topics: dict[str, Payloads] = defaultdict(list)
+            for event in events:
+                topics[event["topic"]].append(event["payload"])
+            for topic, payloads in topics.items():
+                if reaction := self._reactions.get(topic):
+                    await reaction(payloads)
+            await self._database.call(
+                "settle_outbox", {"p_ids": [event["id"] for event in events]}, scope=SYSTEM
+            )
+            total += len(events)
+        return total
+
+    async def _claim(self) -> list[dict[str, Any]]:
+        events: list[dict[str, Any]] = await self._database.call(
+            "claim_outbox", {"p_limit": self._batch, "p_lease_s": self._lease_s}, scope=SYSTEM
+        )
+        return events
+
+    async def _refresh_station_days(self, payloads: Payloads) -> None:
+        rows = [
+            {"station_id": p["station_id"], "stopped_at": p["stopped_at"]}
+            for p in payloads
+            if p["station_id"]
+        ]
+        if rows:
+            await self._database.call("refresh_station_days", {"p_rows": rows}, scope=SYSTEM)

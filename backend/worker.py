@@ -1,0 +1,75 @@
+"""Door for the clock: `python -m backend.worker` relays events and ends what has run out of time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from backend.database import open_database
+from backend.domain.errors import DomainError
+from backend.logs import set_up_logs
+from backend.services.outbox import Outbox
+from backend.services.upkeep import Upkeep
+from backend.settings import Settings, load_settings
+
+log = logging.getLogger("backend.worker")
+
+
+class Duty(NamedTuple):
+    """Something to do again and again. Every duty is idempotent: two workers do no harm."""
+
+    name: str
+    every_s: float
+    do: Callable[[], Awaitable[object]]
+
+
+async def serve(settings: Settings) -> None:
+    """Runs until SIGINT or SIGTERM."""
+    stopping = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    database = await open_database(settings)
+    outbox, upkeep = Outbox(database), Upkeep(database)
+    duties = (
+        Duty("relay events", 1.0, outbox.relay),
+        Duty("end overdue commands", 2.0, upkeep.expire_commands),
+        Duty("partitions and retention", 3600.0, upkeep.maintain_partitions),
+    )
+    tasks = [asyncio.create_task(_repeat(duty)) for duty in duties]
+    log.info("worker runs: %s", ", ".join(duty.name for duty in duties))
+    try:
+        await stopping.wait()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await database.close()
+
+
+async def _repeat(duty: Duty) -> None:
+    while True:
+        try:
+            await duty.do()
+        except DomainError as error:
+            log.warning("%s: %s", duty.name, error.detail)
+        except Exception:
+            log.exception("%s failed", duty.name)
+        await asyncio.sleep(duty.every_s)
+
+
+def main() -> None:
+    """Entry point; ends with one clear sentence when it cannot work."""
+    settings = load_settings()
+    set_up_logs(settings)
+    try:
+        asyncio.run(serve(settings))
+    except DomainError as error:
+        sys.exit(f"The worker cannot start: {error.detail}")
+
+
+if __name__ == "__main__":
+    main()

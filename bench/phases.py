@@ -131,6 +131,7 @@ async def _measured(running: Running, agent: Agent, plan: Plan) -> tuple[dict[st
     spent: dict[str, float] = {}
 
     def edge(event: str) -> None:
+        running.edge(event)
         if event == "begin":
             meter.start()
         else:

@@ -108,6 +108,6 @@ def _line(cells: tuple[str, ...], widths: list[int]) -> str:
 
 
 def print_profile(path: Path, lines: int = 45) -> None:
-    """The OCPP server's functions by own time, and by time with what they call."""
+    """The OCPP server's functions by own CPU time, and by CPU time with what they call."""
     for order in ("tottime", "cumulative"):
         pstats.Stats(str(path)).strip_dirs().sort_stats(order).print_stats(lines)

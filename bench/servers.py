@@ -89,6 +89,12 @@ class Running:
     postmaster: psutil.Process | None = None
     api_url: str = ""
     token: str = ""
+    profiled: bool = False
+
+    def edge(self, event: str) -> None:
+        """Tell a profiled server that the measured window begins or ends."""
+        if self.profiled:
+            self.server.process.send_signal(signal.SIGUSR1 if event == "begin" else signal.SIGUSR2)
 
     @property
     def processes(self) -> list[psutil.Process]:
@@ -153,7 +159,7 @@ class Platform:
             "UNIEV_API_PORT": str(api_port),
             "UNIEV_API_URL": f"http://{HOST}:{api_port}",
         }
-        profiler = ["-m", "cProfile", "-o", str(self._profile)] if self._profile else []
+        profiler = ["-m", "bench.profiled", str(self._profile)] if self._profile else []
         programs: list[Program] = []
         try:
             with self._cores.starting_on(self._cores.server):
@@ -167,7 +173,15 @@ class Platform:
             pin((one.pid for one in [postmaster, *postmaster.children(recursive=True)]), self._cores.rest)
             api_url = f"http://{HOST}:{api_port}" if with_api else ""
             token = await self._registry.login(api_url) if with_api else ""
-            yield Running(self.name, f"ws://{HOST}:{ocpp_port}", programs[0], postmaster, api_url, token)
+            yield Running(
+                self.name,
+                f"ws://{HOST}:{ocpp_port}",
+                programs[0],
+                postmaster,
+                api_url,
+                token,
+                profiled=self._profile is not None,
+            )
         finally:
             for program in reversed(programs):
                 program.stop()

@@ -211,6 +211,10 @@ class Body(ABC):
         """
         await self._outbox.settled()
 
+    async def emptied(self) -> None:
+        """Wait until every queued message was answered or given up, however long the platform is away."""
+        await self._outbox.emptied()
+
     async def send_call(self, payload: Any) -> Any:
         """Send any call of `ocpp.v16.call`; returns the answer, raises NotDelivered, Unanswered,
         CallRefused.

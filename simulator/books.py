@@ -76,6 +76,7 @@ class BookedSession:
             "stopped_at": self.stopped_at.isoformat() if self.stopped_at else None,
             "meter_start_wh": self.meter_start_wh,
             "meter_stop_wh": self.meter_stop_wh,
+            "last_meter_wh": self.last_meter_wh,
             "energy_wh": self.energy_wh,
             "said_start_wh": self.said_start_wh,
             "said_stop_wh": self.said_stop_wh,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -42,7 +42,6 @@ class Message:
     answered: Callable[[Any], None]
     given_up: Callable[[], None]
     attempts: int = 0
-    done: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Outbox:
@@ -61,6 +60,8 @@ class Outbox:
         self._go = asyncio.Event()
         self._quiet = asyncio.Event()
         self._quiet.set()
+        self._empty = asyncio.Event()
+        self._empty.set()
         self._online = False
 
     def __len__(self) -> int:
@@ -69,6 +70,7 @@ class Outbox:
     def put(self, message: Message) -> Message:
         """Add a message at the end."""
         self._waiting.append(message)
+        self._empty.clear()
         self._wake()
         return message
 
@@ -87,6 +89,10 @@ class Outbox:
         """Wait until nothing more can be delivered now: empty, offline, or waiting for a retry."""
         await self._quiet.wait()
 
+    async def emptied(self) -> None:
+        """Wait until no message is left, however long the platform is away."""
+        await self._empty.wait()
+
     async def run(self) -> None:
         """Deliver until cancelled."""
         while True:
@@ -101,14 +107,12 @@ class Outbox:
             else:
                 self._remove(message)
                 message.answered(answer)
-                message.done.set()
 
     async def _again_later(self, message: Message) -> None:
         message.attempts += 1
         if message.attempts >= self._attempts():
             self._remove(message)
             message.given_up()
-            message.done.set()
             return
         self._quiet.set()
         await asyncio.sleep(self._pause_s() * message.attempts)
@@ -119,6 +123,7 @@ class Outbox:
         if not self._waiting:
             self._go.clear()
             self._quiet.set()
+            self._empty.set()
 
     def _wake(self) -> None:
         if self._online and self._waiting:

@@ -71,9 +71,7 @@ class Sessions:
         self.open[connector_id] = session
         self._begin_values[connector_id] = reading
         self._books.begin(session)
-        self._outbox.put(
-            Message(lambda: self._start(session), self._started(session), self._give_up(session))
-        )
+        self._put(session, lambda: self._start(session), self._started(session))
         return session
 
     def _start(self, session: BookedSession) -> Any:
@@ -95,12 +93,11 @@ class Sessions:
 
         return answered
 
-    @staticmethod
-    def _give_up(session: BookedSession) -> Callable[[], None]:
+    def _put(self, session: BookedSession, build: Callable[[], Any], answered: Callable[[Any], None]) -> None:
         def given_up() -> None:
             session.given_up = True
 
-        return given_up
+        self._outbox.put(Message(build, answered, given_up))
 
     def measure(self, connector_id: int, at: datetime, context: str = "Sample.Periodic") -> Reading:
         """Read the meter of an open session and queue a MeterValues; KeyError without a session."""
@@ -157,13 +154,7 @@ class Sessions:
         self._books.end(session, at, reading.energy_wh, said_wh, cause)
         data = self._stop_data(session, self._begin_values.pop(connector_id, None), reading)
         for _copy in range(2 if quirks.duplicate_stop else 1):
-            self._outbox.put(
-                Message(
-                    lambda: self._stop(session, id_token, data),
-                    self._stopped(session),
-                    self._give_up(session),
-                )
-            )
+            self._put(session, lambda: self._stop(session, id_token, data), self._stopped(session))
         return session
 
     def _stop(self, session: BookedSession, id_token: str | None, data: list[dict[str, Any]] | None) -> Any:
@@ -206,6 +197,16 @@ class Sessions:
             )
             for reading, context in ends
         ]
+
+    def take_over(self, session: BookedSession, until: datetime) -> None:
+        """Enter a session from before a restart of the simulator: it ended with the power, at `until`."""
+        self._books.begin(session)
+        if not session.start_acknowledged:
+            self._put(session, lambda: self._start(session), self._started(session))
+        if session.open:
+            self._books.end(session, until, session.last_meter_wh, session.last_meter_wh, "PowerLoss")
+        if not session.stop_acknowledged:
+            self._put(session, lambda: self._stop(session, None, None), self._stopped(session))
 
     def catch_up(self, at: datetime) -> None:
         """Bring the books of open sessions up to `at` without sending anything."""

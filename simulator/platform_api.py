@@ -1,0 +1,83 @@
+"""Reads from a platform's REST API which chargers and id tokens exist, so that a fleet can be exactly
+them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+
+from simulator.charger import ChargerSpec
+from simulator.fleet import Member
+
+PAGE = 200
+_PAUSE_S = 0.5
+
+
+class ApiRefused(Exception):
+    """The platform answered, but not with what was asked for; the text says what to do."""
+
+
+class PlatformApi:
+    """One login at the API under `base_url`; `basic_password` is given to every charger that is read."""
+
+    def __init__(self, base_url: str, email: str, password: str, basic_password: str | None = None) -> None:
+        self._base_url, self._email, self._password = base_url, email, password
+        self._basic_password = basic_password
+
+    async def read(self, limit: int | None = None) -> tuple[list[Member], list[str]]:
+        """Accepted chargers (at most `limit`) and active id tokens; waits until the API is up.
+
+        Raises ApiRefused when the login is refused.
+        """
+        async with httpx.AsyncClient(base_url=self._base_url, timeout=10, trust_env=False) as client:
+            client.headers["Authorization"] = f"Bearer {await self._login(client)}"
+            chargers = await self._pages(client, "/api/chargers", limit)
+            tokens = await self._pages(client, "/api/id-tokens", None)
+        accepted = [row for row in chargers if row.get("registration", "accepted") == "accepted"]
+        active = [
+            row["token"] for row in tokens if row.get("status") == "active" and not row.get("expires_at")
+        ]
+        return [self._member(row) for row in accepted[:limit]], active
+
+    async def _login(self, client: httpx.AsyncClient) -> str:
+        while True:
+            try:
+                answer = await client.post(
+                    "/api/auth/login", json={"email": self._email, "password": self._password}
+                )
+            except httpx.TransportError:
+                await asyncio.sleep(_PAUSE_S)
+                continue
+            if answer.status_code < 400:
+                return str(answer.json()["access_token"])
+            if answer.status_code < 500:
+                refusal = f"login of {self._email} refused (HTTP {answer.status_code})"
+                raise ApiRefused(f"{refusal}: check --email and --password")
+            await asyncio.sleep(_PAUSE_S)
+
+    async def _pages(self, client: httpx.AsyncClient, path: str, limit: int | None) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = []
+        cursor: str | None = None
+        while True:
+            params = {"limit": str(PAGE)} | ({"cursor": cursor} if cursor else {})
+            answer = await client.get(path, params=params)
+            if answer.status_code >= 400:
+                raise ApiRefused(f"GET {path} refused (HTTP {answer.status_code}): {answer.text[:200]}")
+            page = answer.json()
+            rows += page["items"]
+            cursor = page.get("next_cursor")
+            if not cursor or (limit is not None and len(rows) >= limit):
+                return rows
+
+    def _member(self, row: dict[str, Any]) -> Member:
+        spec = ChargerSpec(
+            current_type="DC" if row.get("current_type") == "DC" else "AC",
+            rated_power_w=int(row.get("rated_power_w") or 7_400),
+            connector_count=int(row.get("connector_count") or 1),
+            vendor=row.get("vendor") or "UNIEV",
+            model=row.get("model") or "Simulator",
+        )
+        return Member(row["id"], spec, self._basic_password)

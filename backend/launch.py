@@ -35,9 +35,7 @@ def main() -> None:
 
 
 async def _run(settings: Settings) -> int:
-    database = await open_database(
-        settings
-    )  # held until the end: last out, so the embedded server stops with us
+    database = await open_database(settings)  # held until the end: last out, so the embedded server stops with us
     try:
         if settings.demo:
             await seed_demo(database)
@@ -104,9 +102,7 @@ async def _welcome(database: Database, settings: Settings) -> str:
     lines = [f"  {what.ljust(width)}   {where}" for what, where in rows]
     if not settings.demo and not await _has_people(database):
         lines.append("\n  Nobody can log in yet. Make the first administrator:")
-        lines.append(
-            "    .venv/bin/python -m backend.admin create-user --role emsv_admin --email YOU@EXAMPLE.ORG"
-        )
+        lines.append("    .venv/bin/python -m backend.admin create-user --role emsv_admin --email YOU@EXAMPLE.ORG")
     return "\n".join(["", "  UNIEV runs. Ctrl-C ends it.", "", *lines, ""])
 
 

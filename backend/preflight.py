@@ -33,9 +33,7 @@ def troubles(settings: Settings) -> Iterable[str]:
 
 
 def _directory_troubles(directory: Path) -> Iterable[str]:
-    nearest = next(
-        parent for parent in [directory.absolute(), *directory.absolute().parents] if parent.exists()
-    )
+    nearest = next(parent for parent in [directory.absolute(), *directory.absolute().parents] if parent.exists())
     if not os.access(nearest, os.W_OK):
         yield f"{directory} cannot be written: change its owner, or set UNIEV_DATA_DIR to another directory."
     free = shutil.disk_usage(nearest).free

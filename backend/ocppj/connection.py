@@ -96,9 +96,7 @@ class Connection:
         """The socket is gone: whoever waits for an answer learns it."""
         self.closed = True
         if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(
-                CallFailed("ConnectionLost", "The connection closed before the answer.")
-            )
+            self._answer.set_exception(CallFailed("ConnectionLost", "The connection closed before the answer."))
         self._on_closed(self)
 
     # -- our calls
@@ -165,9 +163,7 @@ class Connection:
         try:
             payload = await self._answer_to(frame, received_at)
         except Violation as violation:
-            self._reply_error(
-                frame.message_id, violation.code, violation.description, frame.action, received_at
-            )
+            self._reply_error(frame.message_id, violation.code, violation.description, frame.action, received_at)
         except DatabaseUnavailable:
             # Not stored, so not acknowledged: the charger keeps it and sends it again.
             self._reply_error(
@@ -201,26 +197,20 @@ class Connection:
         if handler is None:
             # OCPP-J 1.6 table 7: NotImplemented is an unknown action, NotSupported a known one we do not do.
             known = frame.action in self.dialect.actions
-            raise Violation(
-                "NotSupported" if known else "NotImplemented", f"{frame.action[:60]} is not served here."
-            )
+            raise Violation("NotSupported" if known else "NotImplemented", f"{frame.action[:60]} is not served here.")
         if self.dialect.forbids(self, frame.action):
             raise Violation("SecurityError", "Send BootNotification and wait until it is accepted.")
         schema = validator(self.dialect.version, frame.action)
         payload = schema.check(frame.payload) if schema else frame.payload
         return await handler(self, payload, received_at)
 
-    def _reply_error(
-        self, message_id: Any, code: str, description: str, action: str, asked_at: datetime
-    ) -> None:
+    def _reply_error(self, message_id: Any, code: str, description: str, action: str, asked_at: datetime) -> None:
         self._reply("error", frames.error(message_id, code, description), action, message_id, asked_at)
 
     def _reply(self, kind: str, data: bytes, action: str, message_id: Any, asked_at: datetime) -> None:
         self.socket.send(data)
         now = datetime.now(UTC)
-        self._note(
-            now, "out", kind, action or None, message_id, (now - asked_at).total_seconds() * 1000, data
-        )
+        self._note(now, "out", kind, action or None, message_id, (now - asked_at).total_seconds() * 1000, data)
 
     def _note(
         self, at: datetime, direction: str, kind: str, action: str | None, message_id: Any,
@@ -228,6 +218,4 @@ class Connection:
     ) -> None:  # fmt: skip
         pair_id = None if message_id is None else str(message_id)
         text = data.decode("utf-8", "replace").replace("\0", "\ufffd")
-        self._log.add(
-            Message(at, self.charger_id, direction, kind, action and action[:100], pair_id, latency_ms, text)
-        )
+        self._log.add(Message(at, self.charger_id, direction, kind, action and action[:100], pair_id, latency_ms, text))

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 from backend.domain.errors import DomainError
@@ -49,19 +51,15 @@ class Delivery:
         try:
             while True:
                 claimed = await self._claim()
-                idle_s = (
-                    longest_s if self._dispatch.listens else 0.2 if claimed else min(idle_s * 1.5, longest_s)
-                )
+                idle_s = longest_s if self._dispatch.listens else 0.2 if claimed else min(idle_s * 1.5, longest_s)
                 await self._wait(idle_s)
         finally:
             for task in self._busy.values():
                 task.cancel()
 
     async def _wait(self, longest_s: float) -> None:
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(self._news.wait(), longest_s)
-        except TimeoutError:
-            pass
         self._news.clear()
 
     async def _claim(self) -> int:
@@ -73,10 +71,10 @@ class Delivery:
         for claim in claims:
             task = asyncio.create_task(self._deliver(claim))
             self._busy[claim.charger_id] = task
-            task.add_done_callback(lambda _, charger_id=claim.charger_id: self._done(charger_id))
+            task.add_done_callback(partial(self._done, claim.charger_id))
         return len(claims)
 
-    def _done(self, charger_id: str) -> None:
+    def _done(self, charger_id: str, _task: asyncio.Task[None]) -> None:
         self._busy.pop(charger_id, None)
         self.wake()  # the charger may have another command waiting
 

@@ -78,11 +78,7 @@ def _parsed(data: bytes | bytearray) -> Any:
 
 
 def _call(message_id: Any, action: Any, rest: list[Any]) -> Frame:
-    if (
-        isinstance(message_id, bool)
-        or not isinstance(message_id, str | int)
-        or len(str(message_id)) > _LONGEST_ID
-    ):
+    if isinstance(message_id, bool) or not isinstance(message_id, str | int) or len(str(message_id)) > _LONGEST_ID:
         raise BadFrame("FormationViolation", "A message id is a text of at most 36 characters.")
     if not isinstance(action, str):
         raise BadFrame("FormationViolation", "An action is a text.", message_id)

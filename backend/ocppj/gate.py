@@ -55,9 +55,7 @@ def subprotocol(offers: Iterable[str]) -> str:
     for name in offered:
         if name in PROTOCOLS:
             return name
-    raise Refused(
-        HTTPStatus.BAD_REQUEST, f"Offer a subprotocol that this server speaks: {', '.join(PROTOCOLS)}."
-    )
+    raise Refused(HTTPStatus.BAD_REQUEST, f"Offer a subprotocol that this server speaks: {', '.join(PROTOCOLS)}.")
 
 
 def basic_password(header: str | None, charger_id: str) -> bytes | None:
@@ -65,7 +63,7 @@ def basic_password(header: str | None, charger_id: str) -> bytes | None:
 
     Split at the first colon after the known identity: an identity may itself contain one.
     """
-    if not header or not header[:6].lower() == "basic ":
+    if not header or header[:6].lower() != "basic ":
         return None
     try:
         credentials = base64.b64decode(header[6:].strip(), validate=True)

@@ -85,9 +85,7 @@ class OcppServer:
         self._sockets.add(socket)
         return socket
 
-    async def _admit(
-        self, socket: ChargerSocket, request: Request
-    ) -> tuple[str, Peer] | tuple[HTTPStatus, str]:
+    async def _admit(self, socket: ChargerSocket, request: Request) -> tuple[str, Peer] | tuple[HTTPStatus, str]:
         try:
             admitted = await self._gate.admit(
                 request.path,
@@ -111,9 +109,7 @@ class OcppServer:
         self._spawn(self._record_connect(connection, admitted.protocol, socket.remote_address))
         return admitted.protocol, connection
 
-    async def _record_connect(
-        self, connection: Connection, protocol: str, remote_address: str | None
-    ) -> None:
+    async def _record_connect(self, connection: Connection, protocol: str, remote_address: str | None) -> None:
         await self._intake.connect({
             "charger_id": connection.charger_id, "connection_id": connection.connection_id, "node": self._nodes.name,
             "protocol": protocol, "remote_address": remote_address, "at": datetime.now(UTC),
@@ -122,9 +118,7 @@ class OcppServer:
 
     def _on_closed(self, connection: Connection) -> None:
         self._registry.remove(connection)
-        self._spawn(
-            self._intake.disconnect(connection.charger_id, connection.connection_id, datetime.now(UTC))
-        )
+        self._spawn(self._intake.disconnect(connection.charger_id, connection.connection_id, datetime.now(UTC)))
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.ensure_future(_kept_quiet(work))
@@ -154,9 +148,7 @@ class OcppServer:
         before = 0.0
         while True:
             now = asyncio.get_running_loop().time()
-            heard = [
-                connection.charger_id for connection in self._registry if connection.socket.heard_at >= before
-            ]
+            heard = [connection.charger_id for connection in self._registry if connection.socket.heard_at >= before]
             try:
                 await self._nodes.beat(self.stats())
                 if heard:

@@ -42,9 +42,7 @@ class Peer(Protocol):
 class Doorkeeper(Protocol):
     """Decides about a handshake: returns the subprotocol and the peer, or an HTTP refusal."""
 
-    async def __call__(
-        self, socket: ChargerSocket, request: Request
-    ) -> tuple[str, Peer] | tuple[HTTPStatus, str]: ...
+    async def __call__(self, socket: ChargerSocket, request: Request) -> tuple[str, Peer] | tuple[HTTPStatus, str]: ...
 
 
 class ChargerSocket(asyncio.Protocol):

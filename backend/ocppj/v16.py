@@ -54,9 +54,7 @@ class V16:
         """Before acceptance only BootNotification is served (OCPP-J erratum 3.10)."""
         return connection.registration != "accepted" and action != "BootNotification"
 
-    async def authorize(
-        self, connection: Connection, payload: dict[str, Any], now: datetime
-    ) -> dict[str, Any]:
+    async def authorize(self, connection: Connection, payload: dict[str, Any], now: datetime) -> dict[str, Any]:
         """§4.1"""
         facts = await self._intake.token(connection.charger_id, _token(payload, "idTag"))
         return {"idTagInfo": id_tag_info(facts, now)}
@@ -79,21 +77,15 @@ class V16:
             "interval": self._heartbeat_interval_s if accepted else _PENDING_INTERVAL_S,
         }
 
-    async def data_transfer(
-        self, connection: Connection, payload: dict[str, Any], now: datetime
-    ) -> dict[str, Any]:
+    async def data_transfer(self, connection: Connection, payload: dict[str, Any], now: datetime) -> dict[str, Any]:
         """§4.3: kept in the message log; no vendor's extension is known here."""
         return {"status": "UnknownVendorId"}
 
-    async def heartbeat(
-        self, connection: Connection, payload: dict[str, Any], now: datetime
-    ) -> dict[str, Any]:
+    async def heartbeat(self, connection: Connection, payload: dict[str, Any], now: datetime) -> dict[str, Any]:
         """§4.6"""
         return {"currentTime": _now()}
 
-    async def meter_values(
-        self, connection: Connection, payload: dict[str, Any], now: datetime
-    ) -> dict[str, Any]:
+    async def meter_values(self, connection: Connection, payload: dict[str, Any], now: datetime) -> dict[str, Any]:
         """§4.7: always accepted, whatever the transaction id says."""
         await self._intake.readings(
             _where(connection, payload),
@@ -103,9 +95,7 @@ class V16:
         )
         return {}
 
-    async def start_transaction(
-        self, connection: Connection, payload: dict[str, Any], now: datetime
-    ) -> dict[str, Any]:
+    async def start_transaction(self, connection: Connection, payload: dict[str, Any], now: datetime) -> dict[str, Any]:
         """§4.8: stored in any case, since the charger has begun; the token's state is in the answer."""
         started = await self._intake.start(
             _where(connection, payload),
@@ -130,9 +120,7 @@ class V16:
         )
         return {}
 
-    async def stop_transaction(
-        self, connection: Connection, payload: dict[str, Any], now: datetime
-    ) -> dict[str, Any]:
+    async def stop_transaction(self, connection: Connection, payload: dict[str, Any], now: datetime) -> dict[str, Any]:
         """§4.10: accepted even for transactions unknown here. Readings first, so the last ones count."""
         transaction_id = _need(payload, "transactionId")
         tag = _text(payload, "idTag")

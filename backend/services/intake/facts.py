@@ -69,9 +69,7 @@ class Intake:
 
     async def disconnect(self, charger_id: str, connection_id: str, at: datetime) -> None:
         """A socket closed; harmless if a newer one has taken its place."""
-        await self._lane.submit(
-            "disconnects", [{"charger_id": charger_id, "connection_id": connection_id, "at": at}]
-        )
+        await self._lane.submit("disconnects", [{"charger_id": charger_id, "connection_id": connection_id, "at": at}])
 
     async def boot(self, row: dict[str, Any]) -> str | None:
         """Stores what the charger says of itself; returns its registration, None if it was deleted."""
@@ -133,16 +131,14 @@ class Intake:
             await self._lane.submit("readings", rows)
 
 
-def _reading(
-    where: Where, transaction_id: int | None, value: dict[str, Any], received_at: datetime
-) -> dict[str, Any]:
+def _reading(where: Where, transaction_id: int | None, value: dict[str, Any], received_at: datetime) -> dict[str, Any]:
     samples: list[Sample] = value.get("sampledValue") or []
     context, columns, others = normalise(samples)
     measured = believe(value.get("timestamp"), received_at)
     seal = blake2b(_encode((where, value)), digest_size=8).digest()
     return {**where._asdict(), "transaction_id": _int64(transaction_id),
-            "measured_at": measured.at, "clock_trusted": measured.trusted, "received_at": received_at, "context": context,
-            **columns, "samples": others or None, "digest": int.from_bytes(seal, signed=True)}  # fmt: skip
+            "measured_at": measured.at, "clock_trusted": measured.trusted, "received_at": received_at,
+            "context": context, **columns, "samples": others or None, "digest": int.from_bytes(seal, signed=True)}  # fmt: skip
 
 
 def _int64(number: int | None) -> int | None:

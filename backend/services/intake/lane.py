@@ -124,9 +124,7 @@ class Lane:
         kinds: dict[str, list[bytes]] = {}
         for item in batch:
             kinds.setdefault(item.kind, []).extend(item.rows)
-        body = b"{%s}" % b",".join(
-            b'"%s":[%s]' % (kind.encode(), b",".join(rows)) for kind, rows in kinds.items()
-        )
+        body = b"{%s}" % b",".join(b'"%s":[%s]' % (kind.encode(), b",".join(rows)) for kind, rows in kinds.items())
         pause_s = 0.05
         while True:
             try:

@@ -30,9 +30,7 @@ class WantedApiKey(Body):
 
 
 @router.get("", summary="List API keys")
-async def list_api_keys(
-    services: Services, caller: Reader, page: Annotated[Paging, Depends()]
-) -> ItemList[ApiKey]:
+async def list_api_keys(services: Services, caller: Reader, page: Annotated[Paging, Depends()]) -> ItemList[ApiKey]:
     """Newest first, revoked ones included; never with the secret."""
     return page.answer(await services.api_keys.list(caller.scope, page.request))
 

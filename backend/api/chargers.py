@@ -113,9 +113,7 @@ async def read_charger(services: Services, caller: Reader, charger_id: ChargerId
 
 
 @router.put("/{charger_id}", summary="Change a charger", responses=responses(404, 409))
-async def update_charger(
-    services: Services, caller: Writer, charger_id: ChargerId, body: ChargerChanges
-) -> Charger:
+async def update_charger(services: Services, caller: Writer, charger_id: ChargerId, body: ChargerChanges) -> Charger:
     """Changes the members that are sent."""
     return await services.chargers.update(caller, charger_id, body.sent())
 
@@ -127,9 +125,7 @@ async def delete_charger(services: Services, caller: Writer, charger_id: Charger
 
 
 @router.post("/{charger_id}/approve", summary="Approve a discovered charger", responses=responses(404, 409))
-async def approve_charger(
-    services: Services, caller: Approver, charger_id: ChargerId, body: Approval
-) -> Charger:
+async def approve_charger(services: Services, caller: Approver, charger_id: ChargerId, body: Approval) -> Charger:
     """Gives a discovered charger a station and lets it work. EMSV administrators only."""
     return await services.chargers.approve(caller, charger_id, body.station_id)
 
@@ -141,7 +137,10 @@ async def reject_charger(services: Services, caller: Approver, charger_id: Charg
 
 
 @router.put(
-    "/{charger_id}/status", summary="Put into or out of service", status_code=202, responses=responses(404, 409)
+    "/{charger_id}/status",
+    summary="Put into or out of service",
+    status_code=202,
+    responses=responses(404, 409),
 )
 async def set_charger_status(
     services: Services,

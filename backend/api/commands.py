@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Self
 
-from fastapi import APIRouter, Body as BodyOf, Depends, Header, Query
+from fastapi import APIRouter, Depends, Header, Query
+from fastapi import Body as BodyOf
 from pydantic import BaseModel, Field, model_validator
 
 from backend.api.bodies import Body, ChargerId, Identity, Uuid, UuidPath
@@ -52,9 +53,7 @@ class DeliveryOptions:
 
 
 class _Ask(Body):
-    queue: bool = Field(
-        default=False, description="True: wait for an offline charger instead of answering 409."
-    )
+    queue: bool = Field(default=False, description="True: wait for an offline charger instead of answering 409.")
     expires_in_s: Expiry | None = Field(
         default=None, description="Not sent after so many seconds; 60 by default, queued 900."
     )
@@ -95,9 +94,7 @@ class CommandAnswer(BaseModel):
     command: Command = Field(description="The command; read it again to see how it fares.")
 
 
-@router.post(
-    "/client/remote-start", summary="Begin a session remotely", status_code=202, responses=responses(404, 409)
-)
+@router.post("/client/remote-start", summary="Begin a session remotely", status_code=202, responses=responses(404, 409))
 async def remote_start(
     services: Services, caller: Sender, body: RemoteStart, idempotency_key: IdempotencyKey = None
 ) -> CommandAnswer:
@@ -108,9 +105,7 @@ async def remote_start(
     return CommandAnswer(command=command)
 
 
-@router.post(
-    "/client/remote-stop", summary="End a session remotely", status_code=202, responses=responses(404, 409)
-)
+@router.post("/client/remote-stop", summary="End a session remotely", status_code=202, responses=responses(404, 409))
 async def remote_stop(
     services: Services, caller: Sender, body: RemoteStop, idempotency_key: IdempotencyKey = None
 ) -> CommandAnswer:

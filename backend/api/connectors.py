@@ -25,8 +25,6 @@ async def list_connectors(
     station_id: Annotated[Uuid | None, Query(description="Only at this station.")] = None,
     charger_id: Annotated[str | None, Query(max_length=48, description="Only of this charger.")] = None,
 ) -> ItemList[Connector]:
-    """By charger and number, with the running session. Offline overrides the last status, which stays readable."""
-    found = await services.connectors.list(
-        caller.scope, page.request, station_id=station_id, charger_id=charger_id
-    )
+    """By charger and number, with the running session. Offline overrides the last status."""
+    found = await services.connectors.list(caller.scope, page.request, station_id=station_id, charger_id=charger_id)
     return page.answer(found)

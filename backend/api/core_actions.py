@@ -16,6 +16,7 @@ from pydantic.alias_generators import to_camel
 
 from backend.api.bodies import absent
 
+
 class OcppPayload(BaseModel):
     """A payload of OCPP 1.6: member names as in the standard, unknown members refused."""
 
@@ -144,9 +145,7 @@ class DataTransfer(OcppPayload):
         description="Vendor whose extension this is, in reversed domain form."
     )
     message_id: Text50 = Field(default_factory=absent, description="Kind of message within the extension.")
-    data: Annotated[str, Field(max_length=50_000)] = Field(
-        default_factory=absent, description="Content, as text."
-    )
+    data: Annotated[str, Field(max_length=50_000)] = Field(default_factory=absent, description="Content, as text.")
 
 
 class GetConfiguration(OcppPayload):
@@ -162,9 +161,7 @@ class RemoteStartTransaction(OcppPayload):
         default_factory=absent, description="Connector; absent lets the charger choose."
     )
     id_tag: Tag = Field(description="Id token to charge the session to; at most 20 characters.")
-    charging_profile: ChargingProfile = Field(
-        default_factory=absent, description="Limit for this session alone."
-    )
+    charging_profile: ChargingProfile = Field(default_factory=absent, description="Limit for this session alone.")
 
 
 class RemoteStopTransaction(OcppPayload):

@@ -47,9 +47,7 @@ class Envelope:
         try:
             await self._app(scope, receive, send_marked)
         except Exception:
-            _log.exception(
-                "%s %s failed", scope["method"], scope["path"], extra={"request_id": request_id}
-            )
+            _log.exception("%s %s failed", scope["method"], scope["path"], extra={"request_id": request_id})
             if begun:
                 raise
             await _fail(send_marked, request_id)
@@ -70,9 +68,7 @@ def _mark(headers: MutableHeaders, request_id: str) -> None:
 
 
 async def _fail(send: Send, request_id: str) -> None:
-    document = problem_document(
-        500, "internal_error", "Something went wrong on our side.", request_id=request_id
-    )
+    document = problem_document(500, "internal_error", "Something went wrong on our side.", request_id=request_id)
     body = json.dumps(document).encode()
     headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 500, "headers": headers})

@@ -45,7 +45,5 @@ async def read_ready(services: Services, response: Response) -> Ready:
     """Answers 503 while a check fails."""
     found = await services.readiness.run()
     response.status_code = 200 if found.ready else 503
-    checks = Checks(
-        database=found.database, schema_version=found.schema_version, ocpp_server=found.ocpp_server
-    )
+    checks = Checks(database=found.database, schema_version=found.schema_version, ocpp_server=found.ocpp_server)
     return Ready(status=CheckResult.OK if found.ready else CheckResult.FAILED, checks=checks)

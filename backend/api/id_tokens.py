@@ -56,9 +56,7 @@ async def list_id_tokens(
     services: Services,
     caller: Reader,
     page: Annotated[Paging, Depends()],
-    token: Annotated[
-        str | None, Query(max_length=255, description="Only this token, without regard to case.")
-    ] = None,
+    token: Annotated[str | None, Query(max_length=255, description="Only this token, without regard to case.")] = None,
     status: Annotated[TokenStatus | None, Query(description="Only active or blocked ones.")] = None,
     kind: Annotated[TokenKind | None, Query(description="Only of this kind.")] = None,
 ) -> ItemList[IdToken]:
@@ -81,9 +79,7 @@ async def read_id_token(services: Services, caller: Reader, token_id: UuidPath) 
 
 
 @router.put("/{token_id}", summary="Change an id token", responses=responses(404))
-async def update_id_token(
-    services: Services, caller: Writer, token_id: UuidPath, body: IdTokenChanges
-) -> IdToken:
+async def update_id_token(services: Services, caller: Writer, token_id: UuidPath, body: IdTokenChanges) -> IdToken:
     """Changes the members that are sent; blocking takes effect at the next authorization."""
     return await services.id_tokens.update(caller, token_id, body.sent())
 

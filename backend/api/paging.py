@@ -70,9 +70,7 @@ class Paging:
         self,
         request: Request,
         limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Rows per page.")] = DEFAULT_LIMIT,
-        cursor: Annotated[
-            str | None, Query(max_length=1000, description="`next_cursor` of the page before.")
-        ] = None,
+        cursor: Annotated[str | None, Query(max_length=1000, description="`next_cursor` of the page before.")] = None,
     ) -> None:
         self._cursors: Cursors = request.app.state.cursors
         self._path = request.url.path

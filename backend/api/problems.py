@@ -29,7 +29,12 @@ _PLAIN_WORDS: Final = {
     "duplicate_rows": "The same thing was sent twice.",
     "invalid_filter": "The filter does not fit this list.",
 }
-_HTTP_CODES: Final = {400: "bad_request", 404: "route_not_found", 405: "method_not_allowed", 413: "body_too_large"}
+_HTTP_CODES: Final = {
+    400: "bad_request",
+    404: "route_not_found",
+    405: "method_not_allowed",
+    413: "body_too_large",
+}
 
 
 class MemberProblem(BaseModel):
@@ -138,7 +143,8 @@ def _answer(
 
 
 def _request_id(request: Request) -> str | None:
-    return request.scope.get("state", {}).get("request_id")
+    found: str | None = request.scope.get("state", {}).get("request_id")
+    return found
 
 
 def _path(location: Sequence[str | int]) -> str:

@@ -75,9 +75,7 @@ async def read_station(services: Services, caller: Reader, station_id: UuidPath)
 
 
 @router.put("/{station_id}", summary="Change a station", responses=responses(404, 409))
-async def update_station(
-    services: Services, caller: Writer, station_id: UuidPath, body: StationChanges
-) -> Station:
+async def update_station(services: Services, caller: Writer, station_id: UuidPath, body: StationChanges) -> Station:
     """Changes the members that are sent."""
     return await services.stations.update(caller, station_id, body.sent())
 

@@ -14,6 +14,7 @@ from backend.api.problems import responses
 from backend.domain.caller import Caller
 from backend.domain.roles import Permission
 from backend.services import users as service
+from backend.services.passwords import MIN_PASSWORD_LENGTH
 from backend.services.users import Locale, User, UserRole
 
 router = APIRouter(prefix="/api/users", tags=["users"])
@@ -21,7 +22,7 @@ Reader = Annotated[Caller, Depends(allow(Permission.USERS_READ))]
 Writer = Annotated[Caller, Depends(allow(Permission.USERS_WRITE))]
 
 Email = Annotated[str, Field(min_length=3, max_length=254, pattern=r"^[!-?A-~]+@[!-?A-~]+$")]
-Password = Annotated[str, Field(min_length=12, max_length=200)]
+Password = Annotated[str, Field(min_length=MIN_PASSWORD_LENGTH, max_length=200)]
 
 
 class NewUser(Body):
@@ -45,9 +46,7 @@ class UserChanges(Body):
 
 
 @router.get("", summary="List users")
-async def list_users(
-    services: Services, caller: Reader, page: Annotated[Paging, Depends()]
-) -> ItemList[User]:
+async def list_users(services: Services, caller: Reader, page: Annotated[Paging, Depends()]) -> ItemList[User]:
     """By e-mail address."""
     return page.answer(await services.users.list(caller.scope, page.request))
 

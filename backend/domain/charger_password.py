@@ -45,7 +45,7 @@ def verify(stored: str, raw: bytes) -> bool:
 
 
 def _forms(raw: bytes) -> list[bytes]:
-    """The password as sent, and the other spellings of the same key: hexadecimal in both cases, or decoded."""
+    """The password as sent, and other spellings of the same key: hexadecimal in both cases, or decoded."""
     forms = [raw, raw.hex().encode(), raw.hex().upper().encode()]
     try:
         decoded = binascii.unhexlify(raw)

@@ -97,7 +97,12 @@ class ApiKeys:
         rows = await self._database.insert("api_keys", [row], scope=caller.scope, columns=ApiKey.columns())
         made = ApiKey.model_validate(rows[0])
         await self._audit.record(
-            caller, "api_key.create", "api_key", made.id, cpo_id=made.cpo_id, after=made.model_dump(mode="json")
+            caller,
+            "api_key.create",
+            "api_key",
+            made.id,
+            cpo_id=made.cpo_id,
+            after=made.model_dump(mode="json"),
         )
         return NewApiKey(**made.model_dump(), key=key)
 
@@ -113,13 +118,11 @@ class ApiKeys:
         may_give(caller, key.role)
         if key.revoked_at is not None:
             return
-        await self._database.update(
-            "api_keys", {"revoked_at": "now"}, scope=caller.scope, where=where, columns="id"
-        )
+        await self._database.update("api_keys", {"revoked_at": "now"}, scope=caller.scope, where=where, columns="id")
         await self._audit.record(caller, "api_key.revoke", "api_key", key.id, cpo_id=key.cpo_id)
 
     async def recognise(self, key: str, request_id: str | None) -> Caller:
-        """Who calls with this key. Raises Unauthenticated if it does not exist, ended, or its CPO is locked."""
+        """Who calls with this key. Raises Unauthenticated if it is unknown or ended, or its CPO is not active."""
         columns = "id,cpo_id,name,role,expires_at,revoked_at,last_used_at"
         where = [("key_hash", "eq", _hash(key))]
         rows = await self._database.select("api_keys", scope=SYSTEM, columns=columns, where=where, limit=1)

@@ -129,7 +129,9 @@ class Chargers:
         row = {**values, "password_hash": hash_password(password.encode()) if password else None}
         try:
             await self._database.call(
-                "register_charger", {"p_charger": row, "p_connector_count": connector_count}, scope=caller.scope
+                "register_charger",
+                {"p_charger": row, "p_connector_count": connector_count},
+                scope=caller.scope,
             )
         except Conflict as error:
             raise Conflict("This identity is registered already.", code="charger_exists") from error
@@ -206,7 +208,7 @@ class Chargers:
         return after
 
     async def want(self, caller: Caller, charger_id: str, availability: Availability) -> Charger:
-        """Records whether the operator wants the charger in service. Raises NotFound (`charger_not_found`)."""
+        """Records whether the operator wants it in service. Raises NotFound (`charger_not_found`)."""
         before = await self.get(caller.scope, charger_id)
         # As the platform: an operator may take a charger out of service without owning its master data.
         where = _row(caller.scope, charger_id)

@@ -73,7 +73,7 @@ class Command(Record):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """How to deliver. `queue`: wait for an offline charger. `expires_in_s` None: a minute, queued 15 minutes."""
+    """How to deliver. `queue`: wait for an offline charger. `expires_in_s` None: 60 s, queued 15 minutes."""
 
     queue: bool = False
     expires_in_s: int | None = None
@@ -151,16 +151,12 @@ class Commands:
         """Newest first."""
         where = [*own_rows(scope), *given(("charger_id", "eq", charger_id), ("status", "eq", status))]
         order = [("created_at", "desc"), ("id", "desc")]
-        return await select_page(
-            self._database, "commands", Command, page, scope=scope, where=where, order=order
-        )
+        return await select_page(self._database, "commands", Command, page, scope=scope, where=where, order=order)
 
     async def get(self, scope: Scope, command_id: str) -> Command:
         """One command. Raises NotFound (`command_not_found`), also for a foreign one."""
         where = [("id", "eq", command_id), *own_rows(scope)]
-        rows = await self._database.select(
-            "commands", scope=scope, columns=Command.columns(), where=where, limit=1
-        )
+        rows = await self._database.select("commands", scope=scope, columns=Command.columns(), where=where, limit=1)
         if not rows:
             raise NotFound("There is no such command.", code="command_not_found")
         return Command.model_validate(rows[0])
@@ -175,7 +171,5 @@ class Commands:
         if key is None or scope.user_id is None:
             return None
         where = [("requested_by", "eq", scope.user_id), ("idempotency_key", "eq", key), *own_rows(scope)]
-        rows = await self._database.select(
-            "commands", scope=scope, columns=Command.columns(), where=where, limit=1
-        )
+        rows = await self._database.select("commands", scope=scope, columns=Command.columns(), where=where, limit=1)
         return Command.model_validate(rows[0]) if rows else None

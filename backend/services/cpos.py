@@ -55,13 +55,9 @@ class Cpos:
     async def create(self, caller: Caller, name: str) -> Cpo:
         """Registers a CPO. Raises Conflict (`cpo_exists`) if the name is taken."""
         try:
-            rows = await self._database.insert(
-                "cpos", [{"name": name}], scope=caller.scope, columns=Cpo.columns()
-            )
+            rows = await self._database.insert("cpos", [{"name": name}], scope=caller.scope, columns=Cpo.columns())
         except Conflict as error:
             raise Conflict("A CPO with this name exists already.", code="cpo_exists") from error
         cpo = Cpo.model_validate(rows[0])
-        await self._audit.record(
-            caller, "cpo.create", "cpo", cpo.id, cpo_id=cpo.id, after=cpo.model_dump(mode="json")
-        )
+        await self._audit.record(caller, "cpo.create", "cpo", cpo.id, cpo_id=cpo.id, after=cpo.model_dump(mode="json"))
         return cpo

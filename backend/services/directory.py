@@ -52,9 +52,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def build_directory(
-    database: Database, secret_key: str, *, now: Callable[[], datetime] = utc_now
-) -> Directory:
+def build_directory(database: Database, secret_key: str, *, now: Callable[[], datetime] = utc_now) -> Directory:
     """Wires the services to one database and one clock."""
     audit = Audit(database)
     passwords = Passwords()

@@ -76,9 +76,7 @@ class IdTokens:
             ),
         ]
         order = [("created_at", "desc"), ("id", "desc")]
-        return await select_page(
-            self._database, "id_tokens", IdToken, page, scope=scope, where=where, order=order
-        )
+        return await select_page(self._database, "id_tokens", IdToken, page, scope=scope, where=where, order=order)
 
     async def get(self, scope: Scope, token_id: str) -> IdToken:
         """One token. Raises NotFound (`id_token_not_found`), also for a foreign one."""
@@ -98,9 +96,7 @@ class IdTokens:
         owner = (await self._cpos.get(caller.scope, chosen)).id if chosen else None
         row = {**values, "cpo_id": owner}
         try:
-            rows = await self._database.insert(
-                "id_tokens", [row], scope=caller.scope, columns=IdToken.columns()
-            )
+            rows = await self._database.insert("id_tokens", [row], scope=caller.scope, columns=IdToken.columns())
         except Conflict as error:
             raise _taken() from error
         token = IdToken.model_validate(rows[0])
@@ -135,9 +131,7 @@ class IdTokens:
     async def delete(self, caller: Caller, token_id: str) -> None:
         """Removes a token; its sessions stay. Raises NotFound (`id_token_not_found`)."""
         before = await self.get(caller.scope, token_id)
-        await self._database.delete(
-            "id_tokens", scope=caller.scope, where=_row(caller.scope, token_id), columns="id"
-        )
+        await self._database.delete("id_tokens", scope=caller.scope, where=_row(caller.scope, token_id), columns="id")
         await self._note(caller, "id_token.delete", before, before=before.model_dump(mode="json"))
 
     async def _note(self, caller: Caller, action: str, token: IdToken, **values: Mapping[str, Any]) -> None:

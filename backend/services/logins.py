@@ -80,9 +80,7 @@ class Logins:
         self._attempts.succeeded(address)
         login = await self._tokens_for(row, None)
         values = {"last_login_at": self._now().isoformat()}
-        await self._database.update(
-            "users", values, scope=SYSTEM, where=[("id", "eq", row["id"])], columns="id"
-        )
+        await self._database.update("users", values, scope=SYSTEM, where=[("id", "eq", row["id"])], columns="id")
         return login
 
     async def refresh(self, refresh_token: str) -> Login:

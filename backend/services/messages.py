@@ -67,6 +67,4 @@ class Messages:
             *given(("action", "eq", action), ("direction", "eq", direction), ("kind", "eq", kind)),
         ]
         order = [("at", "desc"), ("id", "desc")]
-        return await select_page(
-            self._database, "ocpp_messages", Message, page, scope=scope, where=where, order=order
-        )
+        return await select_page(self._database, "ocpp_messages", Message, page, scope=scope, where=where, order=order)

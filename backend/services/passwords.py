@@ -8,14 +8,12 @@ from typing import Final
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+MIN_PASSWORD_LENGTH: Final = 12
 _HASHER: Final = PasswordHasher()
 # Each hash takes 64 MiB and a core for some tens of milliseconds: a burst of logins waits in line.
 _AT_ONCE: Final = 2
 # A hash of nothing anybody knows; comparing with it makes an unknown e-mail cost what a known one costs.
-_DECOY: Final = (
-    "$argon2id$v=19$m=65536,t=3,p=4$b9xMw4L+iRN2nZ+a/V+alg$NoSX2N"
-    "jfuJVznyhRrw0sIbI39VMzGg92g4c54yX/jDU"
-)
+_DECOY: Final = "$argon2id$v=19$m=65536,t=3,p=4$b9xMw4L+iRN2nZ+a/V+alg$NoSX2NjfuJVznyhRrw0sIbI39VMzGg92g4c54yX/jDU"
 
 
 class Passwords:

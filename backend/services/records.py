@@ -36,7 +36,7 @@ class PageRequest:
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """Some rows. `after`: order values of the last one if more rows follow. `total`: of all pages, if asked."""
+    """Some rows. `after`: order values of the last, if more follow. `total`: of all pages, if asked."""
 
     items: list[T]
     after: list[Any] | None = None
@@ -44,7 +44,7 @@ class Page(Generic[T]):
 
 
 def own_rows(scope: Scope) -> list[Condition]:
-    """Names the caller's CPO in a condition, so that the index on it is used; the row policy demands it anyway."""
+    """A condition that names the caller's CPO, for the index; the row policy demands it anyway."""
     return [("cpo_id", "eq", scope.cpo_id)] if scope.cpo_id else []
 
 
@@ -87,7 +87,5 @@ async def select_page(
     order: Sequence[tuple[str, str]],
 ) -> Page[R]:
     """One page of records of a table whose columns are the record's fields."""
-    rows = await select_rows(
-        database, table, page, scope=scope, columns=record.columns(), where=where, order=order
-    )
+    rows = await select_rows(database, table, page, scope=scope, columns=record.columns(), where=where, order=order)
     return Page([record.model_validate(row) for row in rows.items], after=rows.after)

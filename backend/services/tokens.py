@@ -138,9 +138,7 @@ class Tokens:
     async def _find(self, token: str) -> Row | None:
         columns = "user_id,family,used_at,revoked_at"
         where = [("token_hash", "eq", _hash(token))]
-        rows = await self._database.select(
-            "refresh_tokens", scope=SYSTEM, columns=columns, where=where, limit=1
-        )
+        rows = await self._database.select("refresh_tokens", scope=SYSTEM, columns=columns, where=where, limit=1)
         return rows[0] if rows else None
 
     async def _revoke(self, family: str) -> None:

@@ -17,7 +17,7 @@ from backend.domain.roles import belongs_to_cpo, may_grant
 from backend.domain.scope import SYSTEM, Scope
 from backend.services.audit import Audit
 from backend.services.cpos import Cpos
-from backend.services.passwords import Passwords
+from backend.services.passwords import MIN_PASSWORD_LENGTH, Passwords
 from backend.services.records import Page, PageRequest, Record, own_rows, select_page
 
 
@@ -75,9 +75,7 @@ class Users:
     async def list(self, scope: Scope, page: PageRequest) -> Page[User]:
         """By e-mail address."""
         order = [("email", "asc"), ("id", "asc")]
-        return await select_page(
-            self._database, "users", User, page, scope=scope, where=own_rows(scope), order=order
-        )
+        return await select_page(self._database, "users", User, page, scope=scope, where=own_rows(scope), order=order)
 
     async def get(self, scope: Scope, user_id: str) -> User:
         """One user. Raises NotFound (`user_not_found`)."""
@@ -91,9 +89,11 @@ class Users:
         """Creates a user.
 
         Raises Forbidden (`role_forbidden`) for a role the caller may not give, NotFound (`cpo_not_found`),
-        InvalidInput (`cpo_required`, `cpo_not_allowed`) if role and CPO do not fit, Conflict (`user_exists`).
+        InvalidInput (`cpo_required`, `cpo_not_allowed`) if role and CPO do not fit, InvalidInput
+        (`password_too_short`), Conflict (`user_exists`).
         """
         may_give(caller, new.role)
+        _long_enough(new.password)
         cpo_id = await cpo_for_role(self._cpos, caller.scope, new.role, new.cpo_id)
         row = {
             "email": new.email.strip().lower(),
@@ -123,6 +123,7 @@ class Users:
             raise Conflict("You cannot deactivate yourself.", code="own_user_in_use")
         values = {key: value for key, value in changes.items() if key != "password"}
         if "password" in changes:
+            _long_enough(changes["password"])
             values["password_hash"] = await self._passwords.hash(changes["password"])
         where = [("id", "eq", user_id), *own_rows(caller.scope)]
         rows = await self._database.update(
@@ -132,7 +133,11 @@ class Users:
         if "password" in changes or not after.active:
             await self._end_logins(user_id)
         await self._note(
-            caller, "user.update", after, before=before.model_dump(mode="json"), after=after.model_dump(mode="json")
+            caller,
+            "user.update",
+            after,
+            before=before.model_dump(mode="json"),
+            after=after.model_dump(mode="json"),
         )
         return after
 
@@ -163,6 +168,12 @@ async def cpo_for_role(cpos: Cpos, scope: Scope, role: str, cpo_id: str | None) 
     if chosen is None:
         raise _misfit("cpo_required", f"The role {role} belongs to a CPO; say which.")
     return (await cpos.get(scope, chosen)).id
+
+
+def _long_enough(password: str) -> None:
+    if len(password) < MIN_PASSWORD_LENGTH:
+        detail = f"A password has {MIN_PASSWORD_LENGTH} characters or more."
+        raise InvalidInput(detail, code="password_too_short", members=[("password", detail)])
 
 
 def _misfit(code: str, detail: str) -> InvalidInput:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from backend.database import MAX_ROWS, Database
@@ -13,8 +13,8 @@ from backend.services.demo.history import History, build_history
 from backend.services.demo.nation import (
     CPOS,
     DEFAULT_SEED,
-    PASSWORD,
-    USERS,
+    DEMO_PASSWORD,
+    DEMO_PEOPLE,
     DemoStation,
     Nation,
     build_nation,
@@ -22,7 +22,7 @@ from backend.services.demo.nation import (
 )
 from backend.services.passwords import Passwords
 
-__all__ = ["DEFAULT_SEED", "PASSWORD", "USERS", "SeedReport", "seed_demo"]
+__all__ = ["DEMO_PASSWORD", "DEMO_PEOPLE", "SeedReport", "seed_demo"]
 
 _VENDOR: Final = "UNIEV Demo"
 
@@ -39,23 +39,22 @@ class SeedReport:
     sessions: int = 0
 
 
-async def seed_demo(database: Database, now: datetime, seed: int = DEFAULT_SEED) -> SeedReport:
-    """Fills in the nation once.
+async def seed_demo(database: Database, *, now: datetime | None = None, seed: int = DEFAULT_SEED) -> SeedReport:
+    """Fills in the nation once; its history ends at `now`.
 
     The logins come last: while they are missing, an interrupted seed is done again over what there is. With
     them the nation stands, and what people changed since is left alone.
     """
     if await _stands(database):
         return SeedReport(fresh=False)
+    now = now or datetime.now(UTC)
     nation = build_nation(now, seed)
     history = build_history(nation, now, seed)
     cpos = [{"id": demo_id("cpo", name), "name": name} for name in CPOS]
     await _write(database, "cpos", cpos, on=["id"])
     await _write(database, "stations", [_station_row(station) for station in nation.stations], on=["id"])
     await _write(database, "chargers", list(_charger_rows(nation)), on=["id"])
-    await _write(
-        database, "connectors", list(_connector_rows(nation)), on=["charger_id", "evse_id", "connector_id"]
-    )
+    await _write(database, "connectors", list(_connector_rows(nation)), on=["charger_id", "evse_id", "connector_id"])
     await _write(database, "id_tokens", list(_token_rows(nation)), on=["id"])
     await _write_history(database, history)
     await _write(database, "users", await _user_rows(), on=["id"])
@@ -65,9 +64,9 @@ async def seed_demo(database: Database, now: datetime, seed: int = DEFAULT_SEED)
 
 
 async def _stands(database: Database) -> bool:
-    where = [("id", "in", [demo_id("user", user.email) for user in USERS])]
+    where = [("id", "in", [demo_id("user", user.email) for user in DEMO_PEOPLE])]
     rows = await database.select("users", scope=SYSTEM, columns="id", where=where)
-    return len(rows) == len(USERS)
+    return len(rows) == len(DEMO_PEOPLE)
 
 
 async def _write(database: Database, table: str, rows: Sequence[dict[str, Any]], on: Sequence[str]) -> None:
@@ -147,7 +146,7 @@ async def _user_rows() -> list[dict[str, Any]]:
             "name": user.name,
             "role": user.role,
             "cpo_id": demo_id("cpo", user.cpo) if user.cpo else None,
-            "password_hash": await passwords.hash(PASSWORD),
+            "password_hash": await passwords.hash(DEMO_PASSWORD),
         }
-        for user in USERS
+        for user in DEMO_PEOPLE
     ]

@@ -26,8 +26,14 @@ class Car:
     dc_w: int
 
 
-_CARS: Final = (Car(26_700, 6_600, 30_000), Car(31_900, 6_600, 35_000), Car(44_900, 7_000, 60_000),
-                Car(60_500, 7_000, 88_000), Car(72_600, 11_000, 175_000), Car(82_500, 11_000, 150_000))  # fmt: skip
+_CARS: Final = (
+    Car(26_700, 6_600, 30_000),
+    Car(31_900, 6_600, 35_000),
+    Car(44_900, 7_000, 60_000),
+    Car(60_500, 7_000, 88_000),
+    Car(72_600, 11_000, 175_000),
+    Car(82_500, 11_000, 150_000),
+)
 # Share of arrivals by hour of the day, 00 to 23, where people pass, stay by day, or stay by night.
 _PASSING: Final = (1, 1, 1, 1, 2, 4, 6, 7, 7, 7, 8, 9, 9, 8, 8, 8, 9, 9, 8, 7, 6, 4, 3, 2)
 _DAYTIME: Final = (0, 0, 0, 0, 0, 0, 1, 5, 9, 9, 8, 7, 7, 8, 7, 6, 5, 5, 4, 3, 2, 1, 0, 0)
@@ -38,7 +44,7 @@ _PER_DAY: Final = {"AC": 0.8, "DC": 1.7}
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """One charge as it went: begin, length, and (second, energy in Wh, power in W, SoC in percent) along it."""
+    """One charge as it went; points are (second, energy in Wh, power in W, SoC in percent)."""
 
     started_at: datetime
     duration_s: int
@@ -59,7 +65,7 @@ class History:
 
 
 def build_history(nation: Nation, now: datetime, seed: int, *, reading_days: int = 2) -> History:
-    """Sessions that ended before `now`, in the last `DAYS` days; readings for the last `reading_days` of them."""
+    """Sessions of the last `DAYS` days that ended before `now`; readings for the last `reading_days`."""
     draw = random.Random(seed + 1)
     tokens = _usable_tokens(nation, now)
     history = History([], [])

@@ -1,4 +1,4 @@
-"""The demo nation as it stands: operators, places, machines, tokens. Pure; the same seed gives the same nation."""
+"""The demo nation: operators, places, machines, tokens. Pure; the same seed gives the same nation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 SITES_FILE: Final = Path(__file__).parents[3] / "supabase" / "demo" / "indonesia-sites.csv"
-PASSWORD: Final = "uniev-demo-2026"  # noqa: S105 (the demo's, told to everybody)
+DEMO_PASSWORD: Final = "uniev-demo-2026"
 DEFAULT_SEED: Final = 2026
 FLEET_TOKENS: Final = tuple(f"DEMO{number:04d}" for number in range(1, 13))
 """Active tokens of the EMSV that open every demo charger; the simulated fleet uses them."""
@@ -20,7 +20,7 @@ FLEET_TOKENS: Final = tuple(f"DEMO{number:04d}" for number in range(1, 13))
 _NAMESPACE: Final = uuid.UUID("5b1c9d58-6f0e-4c5e-9f2b-2f6a53c0a7d1")
 
 
-class DemoUser(NamedTuple):
+class DemoPerson(NamedTuple):
     """A login of the demo; `cpo` is the name of the CPO, None for EMSV staff."""
 
     email: str
@@ -33,12 +33,12 @@ NUSANTARA: Final = "Nusantara Charge"
 KHATULISTIWA: Final = "Khatulistiwa EV"
 BORNEO: Final = "Borneo Volt"
 CPOS: Final = (NUSANTARA, KHATULISTIWA, BORNEO)
-USERS: Final = (
-    DemoUser("emsv@demo.uniev.id", "Ratna Wulandari", "emsv_admin", None),
-    DemoUser("noc@demo.uniev.id", "Bagus Prasetyo", "noc_analyst", None),
-    DemoUser("admin@nusantara.demo.uniev.id", "Sari Kusumawati", "cpo_admin", NUSANTARA),
-    DemoUser("operator@nusantara.demo.uniev.id", "Dimas Saputra", "cpo_operator", NUSANTARA),
-    DemoUser("admin@khatulistiwa.demo.uniev.id", "Maria Latuconsina", "cpo_admin", KHATULISTIWA),
+DEMO_PEOPLE: Final = (
+    DemoPerson("emsv@demo.uniev.id", "Ratna Wulandari", "emsv_admin", None),
+    DemoPerson("noc@demo.uniev.id", "Bagus Prasetyo", "noc_analyst", None),
+    DemoPerson("admin@nusantara.demo.uniev.id", "Sari Kusumawati", "cpo_admin", NUSANTARA),
+    DemoPerson("operator@nusantara.demo.uniev.id", "Dimas Saputra", "cpo_operator", NUSANTARA),
+    DemoPerson("admin@khatulistiwa.demo.uniev.id", "Maria Latuconsina", "cpo_admin", KHATULISTIWA),
 )
 
 _JAVA_BALI: Final = {
@@ -218,10 +218,14 @@ def _chargers(site_type: str, stem: str, draw: random.Random) -> Iterator[DemoCh
         )
 
 
-_FIRST: Final = ("Adi", "Ayu", "Budi", "Citra", "Dewi", "Eko", "Fitri", "Galih", "Hana", "Indra", "Joko", "Kartika",
-                 "Lestari", "Made", "Nadia", "Oki", "Putri", "Rizki", "Sinta", "Teguh", "Wayan", "Yusuf")  # fmt: skip
-_LAST: Final = ("Anggraini", "Gunawan", "Halim", "Hidayat", "Kurniawan", "Lubis", "Maharani", "Nasution", "Nugroho",
-                "Pratama", "Rahman", "Santoso", "Setiawan", "Siregar", "Sitompul", "Suryani", "Utami", "Wibowo")  # fmt: skip
+_FIRST: Final = (
+    "Adi Ayu Budi Citra Dewi Eko Fitri Galih Hana Indra Joko Kartika Lestari Made Nadia Oki Putri Rizki "
+    "Sinta Teguh Wayan Yusuf"
+).split()
+_LAST: Final = (
+    "Anggraini Gunawan Halim Hidayat Kurniawan Lubis Maharani Nasution Nugroho Pratama Rahman Santoso "
+    "Setiawan Siregar Sitompul Suryani Utami Wibowo"
+).split()
 
 
 def _tokens(now: datetime, draw: random.Random) -> Iterator[DemoToken]:

@@ -1,0 +1,117 @@
+"""What `python -m backend.admin doctor` looks at: each finding is one sentence that says what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import shutil
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from backend.database import open_database
+from backend.domain.errors import DomainError
+from backend.preflight import LEAST_FREE_BYTES, ports
+from backend.services.directory import utc_now
+from backend.services.readiness import CheckResult, ReadinessCheck
+from backend.settings import Settings
+
+REQUIREMENTS: Final = Path(__file__).resolve().parent.parent / "requirements.txt"
+_LEAST_PYTHON: Final = (3, 11)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at. `sentence` says how it is and, unless `ok`, what to do."""
+
+    subject: str
+    ok: bool
+    sentence: str
+
+
+async def examine(settings: Settings) -> AsyncIterator[Finding]:
+    """Looks at versions, disk, ports, then the database (and starts the embedded one if it is down)."""
+    yield _python()
+    yield _packages()
+    yield _disk(settings.data_dir)
+    for variable, (host, port) in ports(settings).items():
+        yield await _port(variable, host, port)
+    async for finding in _database(settings):
+        yield finding
+
+
+def _python() -> Finding:
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    ok = sys.version_info >= _LEAST_PYTHON
+    return Finding("Python", ok, version if ok else f"{version} is too old; install 3.11 or newer.")
+
+
+def _packages() -> Finding:
+    wrong = list(_differing(REQUIREMENTS.read_text(encoding="utf-8")))
+    if wrong:
+        return Finding("packages", False, f"{'; '.join(wrong)}. Run `pip install -r requirements.txt`.")
+    return Finding("packages", True, "as pinned in requirements.txt")
+
+
+def _differing(requirements: str) -> Iterator[str]:
+    for line in requirements.splitlines():
+        name, pinned, version = line.split("#")[0].split(";")[0].strip().partition("==")
+        if not pinned:
+            continue
+        try:
+            installed = importlib.metadata.version(name.split("[")[0])
+        except importlib.metadata.PackageNotFoundError:
+            yield f"{name} is missing"
+            continue
+        if installed != version:
+            yield f"{name} is {installed} instead of {version}"
+
+
+def _disk(directory: Path) -> Finding:
+    nearest = next(place for place in [directory.absolute(), *directory.absolute().parents] if place.exists())
+    free = shutil.disk_usage(nearest).free
+    text = f"{free // 2**20} MiB free for {directory}"
+    if free >= LEAST_FREE_BYTES:
+        return Finding("disk", True, text)
+    return Finding("disk", False, f"{text}; make room, or set UNIEV_DATA_DIR to another disk.")
+
+
+async def _port(variable: str, host: str, port: int) -> Finding:
+    subject = f"port {port}"
+    if not await asyncio.to_thread(_answers, "127.0.0.1" if host in ("0.0.0.0", "::") else host, port):
+        return Finding(subject, True, f"free for {variable}")
+    return Finding(
+        subject,
+        True,
+        f"in use. Right while the platform runs; else stop what listens there, or set {variable}.",
+    )
+
+
+def _answers(host: str, port: int) -> bool:
+    try:
+        with socket.create_connection((host, port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+async def _database(settings: Settings) -> AsyncIterator[Finding]:
+    try:
+        database = await open_database(settings)
+    except DomainError as error:
+        yield Finding("database", False, error.detail)
+        return
+    try:
+        found = await ReadinessCheck(database, utc_now).run()
+    finally:
+        await database.close()
+    if found.database is not CheckResult.OK:
+        yield Finding("database", False, "It opens but does not answer; look at its log, and at the disk.")
+        return
+    yield Finding("database", True, f"answers; schema version {found.schema_version}")
+    running = found.ocpp_server is CheckResult.OK
+    text = "is up" if running else "was not heard of; start it with `python backend/ocpp_server.py` or `make run`."
+    yield Finding("OCPP server", running, text)

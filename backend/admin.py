@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import getpass
+import logging
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -38,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValidationError as error:
         return _refuse("; ".join(f"{item['loc'][0]}: {item['msg']}" for item in error.errors()))
     set_up_logs(settings)
+    logging.getLogger().setLevel(max(logging.WARNING, logging.getLogger().level))
     if asked.act is None:
         return asyncio.run(_doctor(settings))
     if asked.command == "create-user" and asked.password is None:

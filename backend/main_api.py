@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,15 +10,24 @@ from fastapi import FastAPI
 
 from backend.api.application import create_app, equip
 from backend.database import open_database
+from backend.domain.errors import DomainError
+from backend.logs import set_up_logs
 from backend.services.directory import build_directory
 from backend.settings import load_settings
+
+_log = logging.getLogger("uniev.api")
 
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Opens the database (joins or starts the embedded one), and gives it back at the end."""
     settings = load_settings()
-    database = await open_database(settings)
+    set_up_logs(settings)
+    try:
+        database = await open_database(settings)
+    except DomainError as error:
+        _log.critical("The API cannot start: %s", error.detail)
+        raise
     try:
         equip(app, build_directory(database, settings.secret_key), settings.secret_key)
         yield

@@ -218,14 +218,50 @@ def _chargers(site_type: str, stem: str, draw: random.Random) -> Iterator[DemoCh
         )
 
 
-_FIRST: Final = (
-    "Adi Ayu Budi Citra Dewi Eko Fitri Galih Hana Indra Joko Kartika Lestari Made Nadia Oki Putri Rizki "
-    "Sinta Teguh Wayan Yusuf"
-).split()
-_LAST: Final = (
-    "Anggraini Gunawan Halim Hidayat Kurniawan Lubis Maharani Nasution Nugroho Pratama Rahman Santoso "
-    "Setiawan Siregar Sitompul Suryani Utami Wibowo"
-).split()
+_FIRST: Final = [
+    "Adi",
+    "Ayu",
+    "Budi",
+    "Citra",
+    "Dewi",
+    "Eko",
+    "Fitri",
+    "Galih",
+    "Hana",
+    "Indra",
+    "Joko",
+    "Kartika",
+    "Lestari",
+    "Made",
+    "Nadia",
+    "Oki",
+    "Putri",
+    "Rizki",
+    "Sinta",
+    "Teguh",
+    "Wayan",
+    "Yusuf",
+]
+_LAST: Final = [
+    "Anggraini",
+    "Gunawan",
+    "Halim",
+    "Hidayat",
+    "Kurniawan",
+    "Lubis",
+    "Maharani",
+    "Nasution",
+    "Nugroho",
+    "Pratama",
+    "Rahman",
+    "Santoso",
+    "Setiawan",
+    "Siregar",
+    "Sitompul",
+    "Suryani",
+    "Utami",
+    "Wibowo",
+]
 
 
 def _tokens(now: datetime, draw: random.Random) -> Iterator[DemoToken]:

@@ -77,6 +77,7 @@ def _environment(settings: Settings) -> dict[str, str]:
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         "PYTHONUNBUFFERED": "1",
+        "UNIEV_LOG_FORM": _log_form(settings),
         "UNIEV_API_HOST": settings.api_host,
         "UNIEV_API_PORT": str(settings.api_port),
         "UNIEV_API_URL": f"http://{_reachable(settings.api_host)}:{settings.api_port}",
@@ -85,6 +86,13 @@ def _environment(settings: Settings) -> dict[str, str]:
         "UNIEV_EMSV_PORT": str(settings.emsv_port),
         "UNIEV_SIMEV_PORT": str(settings.simev_port),
     }
+
+
+def _log_form(settings: Settings) -> str:
+    """The processes write into honcho's pipe; whether people read it only we can see."""
+    if settings.log_form != "auto":
+        return settings.log_form
+    return "human" if sys.stdout.isatty() else "json"
 
 
 async def _welcome(database: Database, settings: Settings) -> str:

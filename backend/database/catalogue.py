@@ -9,7 +9,7 @@ import asyncpg
 _COLUMNS = """
 select c.relname as table_name, a.attname as column_name, format_type(a.atttypid, null) as type_name
 from pg_catalog.pg_class c join pg_catalog.pg_attribute a on a.attrelid = c.oid
-where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v', 'm') and not c.relispartition
+where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v', 'm')
   and a.attnum > 0 and not a.attisdropped
 order by c.relname, a.attnum
 """

@@ -148,9 +148,7 @@ class DirectDatabase:
 
         return await self._rows(build, scope)
 
-    async def delete(
-        self, table: str, *, scope: Scope, where: Sequence[Condition], columns: str = "*"
-    ) -> list[Row]:
+    async def delete(self, table: str, *, scope: Scope, where: Sequence[Condition], columns: str = "*") -> list[Row]:
         check_where(where)
 
         def build(catalogue: Catalogue) -> tuple[str, list[Any]]:
@@ -276,9 +274,7 @@ class DirectDatabase:
         if error.sqlstate in ("42883", "42703", "42P01"):
             self._calls.clear()  # the schema changed under us; the next call reads it anew
             self._catalogue = Catalogue()
-        return outcome(
-            error.sqlstate or "", error.message or str(error), detail=error.detail, hint=error.hint
-        )
+        return outcome(error.sqlstate or "", error.message or str(error), detail=error.detail, hint=error.hint)
 
 
 def claims(scope: Scope) -> str:

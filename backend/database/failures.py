@@ -54,9 +54,7 @@ _OUTCOMES: dict[str, tuple[type[DomainError], str]] = {
 _OWN_CODE = re.compile(r"[a-z][a-z0-9_]*")
 
 
-def outcome(
-    sqlstate: str, message: str, *, detail: str | None = None, hint: str | None = None
-) -> DomainError:
+def outcome(sqlstate: str, message: str, *, detail: str | None = None, hint: str | None = None) -> DomainError:
     """The error to raise for what the database reported.
 
     `P0001` with one of our codes in `hint` is a business outcome of an SQL function: its message is meant for

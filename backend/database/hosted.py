@@ -25,7 +25,7 @@ from backend.database.interface import (
     check_where,
     encodable,
 )
-from backend.domain.errors import DatabaseTimeout, DatabaseUnavailable, DomainError
+from backend.domain.errors import DatabaseTimeout, DatabaseUnavailable, DomainError, InvalidInput
 from backend.domain.scope import Scope
 from supabase import AsyncClient, AsyncClientOptions, acreate_client
 
@@ -47,9 +47,7 @@ class SupabaseDatabase:
         self._http = http
 
     @classmethod
-    async def open(
-        cls, url: str, key: str, *, transport: httpx.AsyncBaseTransport | None = None
-    ) -> "SupabaseDatabase":
+    async def open(cls, url: str, key: str, *, transport: httpx.AsyncBaseTransport | None = None) -> "SupabaseDatabase":
         """Makes the client; sends nothing yet. `transport` replaces the network (a bare PostgREST)."""
         http = httpx.AsyncClient(
             http2=False,
@@ -94,9 +92,7 @@ class SupabaseDatabase:
         self, table: str, rows: Sequence[Row], *, scope: Scope, on: Sequence[str], columns: str = "*"
     ) -> list[Row]:
         check_rows(rows)
-        query = self._client.table(table).upsert(
-            _plain(rows), on_conflict=",".join(on), returning=_returning(columns)
-        )
+        query = self._client.table(table).upsert(_plain(rows), on_conflict=",".join(on), returning=_returning(columns))
         return await self._rows(_choosing(query, columns), scope)
 
     async def update(
@@ -107,9 +103,7 @@ class SupabaseDatabase:
         query = self._client.table(table).update(_plain(values), returning=_returning(columns))
         return await self._rows(_choosing(_filtered(query, where), columns), scope)
 
-    async def delete(
-        self, table: str, *, scope: Scope, where: Sequence[Condition], columns: str = "*"
-    ) -> list[Row]:
+    async def delete(self, table: str, *, scope: Scope, where: Sequence[Condition], columns: str = "*") -> list[Row]:
         check_where(where)
         query = self._client.table(table).delete(returning=_returning(columns))
         return await self._rows(_choosing(_filtered(query, where), columns), scope)
@@ -223,13 +217,13 @@ def _failure(response: httpx.Response) -> DomainError:
         code = str(body["code"])
     except (msgspec.DecodeError, KeyError, TypeError):
         return _gateway_failure(response)
-    return outcome(
-        code, str(body.get("message") or ""), detail=body.get("details") or None, hint=body.get("hint")
-    )
+    return outcome(code, str(body.get("message") or ""), detail=body.get("details") or None, hint=body.get("hint"))
 
 
 def _gateway_failure(response: httpx.Response) -> DomainError:
-    """An answer that is not PostgREST's: the gateway in front of it speaks."""
+    """An answer without PostgREST's words: mostly the gateway in front of it speaks."""
+    if response.status_code == httpx.codes.NOT_FOUND and response.content in (b"", b"{}"):
+        return InvalidInput("there is no such table to write to", code="unknown_table")
     if response.status_code in (401, 403):
         return DatabaseUnavailable(
             "Supabase refuses SUPABASE_KEY: it must be the project's secret (service) key.",

@@ -63,9 +63,7 @@ class Database(Protocol):
         """Changes the rows that meet `where` (which must not be empty); returns them."""
         ...
 
-    async def delete(
-        self, table: str, *, scope: Scope, where: Sequence[Condition], columns: str = "*"
-    ) -> list[Row]:
+    async def delete(self, table: str, *, scope: Scope, where: Sequence[Condition], columns: str = "*") -> list[Row]:
         """Removes the rows that meet `where` (which must not be empty); returns them as they were."""
         ...
 

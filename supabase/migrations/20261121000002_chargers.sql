@@ -112,6 +112,20 @@ call private.protect('public.chargers', array['cpo_admin']);
 call private.protect('public.connections', array[]::text[]);
 call private.protect('public.connectors', array['cpo_admin']);
 call private.protect('public.id_tokens', array['cpo_admin', 'cpo_operator', 'integrator']);
+
+-- A foreign key looks past the row policies, so a tenant could hang its row on another tenant's machine.
+create policy at_own_station_inserted on public.chargers as restrictive for insert to authenticated with check (
+    station_id is null or exists (
+        select 1 from public.stations p where p.id = station_id and p.cpo_id is not distinct from chargers.cpo_id));
+create policy at_own_station_updated on public.chargers as restrictive for update to authenticated using (true)
+    with check (station_id is null or exists (
+        select 1 from public.stations p where p.id = station_id and p.cpo_id is not distinct from chargers.cpo_id));
+create policy of_own_charger_inserted on public.connectors as restrictive for insert to authenticated with check (
+    exists (select 1 from public.chargers c where c.id = charger_id and c.cpo_id is not distinct from connectors.cpo_id));
+create policy of_own_charger_updated on public.connectors as restrictive for update to authenticated using (true)
+    with check (
+    exists (select 1 from public.chargers c where c.id = charger_id and c.cpo_id is not distinct from connectors.cpo_id));
+
 alter table public.nodes enable row level security;
 create policy all_read on public.nodes for select to authenticated using (true);
 

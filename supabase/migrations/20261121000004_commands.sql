@@ -81,6 +81,9 @@ call private.protect('public.commands', array['cpo_admin', 'cpo_operator', 'inte
 call private.protect('public.ocpp_messages', array[]::text[]);
 call private.protect('public.ocpp_messages_default', array[]::text[]);
 call private.protect('public.audit_log', array['cpo_admin', 'cpo_operator', 'integrator']);
+-- Whoever could name another tenant's charger here would have it obeyed.
+create policy to_own_charger on public.commands as restrictive for insert to authenticated with check (
+    exists (select 1 from public.chargers c where c.id = charger_id and c.cpo_id is not distinct from commands.cpo_id));
 alter table public.outbox enable row level security;  -- no policy: the platform alone
 
 grant select, insert, update, delete on public.commands, public.ocpp_messages, public.outbox to service_role;

@@ -1,4 +1,4 @@
-"""The same database through either transport, with a scratch table and scratch functions to try the verbs on."""
+"""The same database through either transport, with scratch objects to try the verbs on."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -51,7 +51,8 @@ end
 $$;
 create function public.scratch_sleep(p_seconds double precision) returns void
 language sql set search_path = '' set statement_timeout = '100ms' as 'select pg_sleep(p_seconds)';
-create function public.scratch_platform_only() returns integer language sql set search_path = '' as 'select 1';
+create function public.scratch_platform_only() returns integer
+language sql set search_path = '' as 'select 1';
 revoke execute on all functions in schema public from public;
 grant execute on all functions in schema public to service_role;
 grant execute on function public.scratch_who() to authenticated;

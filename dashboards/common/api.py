@@ -1,0 +1,155 @@
+"""The REST API as the dashboards see it: the user's own token on every call, refreshed on the server, plain errors."""
+
+import time
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import httpx
+
+from dashboards.common.sessions import LoginSession, SessionStore
+
+# Renew a little before the token ends, so that a slow call does not end in a 401.
+RENEW_BEFORE_S = 20
+PAGE = 200
+
+
+class ApiDown(Exception):
+    """No usable answer: not reachable, too slow, or a server error. Trying again later may help."""
+
+
+class ApiRefused(Exception):
+    """The API understood and said no. `code` is stable, `detail` is for people."""
+
+    def __init__(self, status: int, code: str, detail: str) -> None:
+        super().__init__(f"{status} {code}: {detail}")
+        self.status, self.code, self.detail = status, code, detail
+
+
+class SignedOut(Exception):
+    """The login has ended: signed out elsewhere, expired, or withdrawn."""
+
+
+@lru_cache(maxsize=4)
+def http(api_url: str) -> httpx.Client:
+    """One connection pool per process. Proxies of the environment are not for the platform's own API."""
+    return httpx.Client(
+        base_url=api_url,
+        timeout=httpx.Timeout(6, connect=2),
+        trust_env=False,
+        limits=httpx.Limits(max_connections=40),
+    )
+
+
+def ask(
+    client: httpx.Client,
+    method: str,
+    path: str,
+    *,
+    params: Mapping[str, Any] | None = None,
+    body: Any = None,
+    headers: Mapping[str, str] | None = None,
+) -> Any:
+    """One call. Raises ApiDown, or ApiRefused for 4xx (401 included)."""
+    try:
+        reply = client.request(method, path, params=params, json=body, headers=headers)
+    except httpx.HTTPError as error:
+        raise ApiDown(str(error) or type(error).__name__) from error
+    if reply.status_code >= 500:
+        raise ApiDown(f"{reply.status_code} {path}")
+    if reply.is_error:
+        raise _refusal(reply)
+    if not reply.content:
+        return None
+    try:
+        return reply.json()
+    except ValueError as error:
+        raise ApiDown(f"{path}: not JSON") from error
+
+
+def _refusal(reply: httpx.Response) -> ApiRefused:
+    try:
+        problem = reply.json()
+    except ValueError:
+        problem = {}
+    members = "; ".join(f"{e.get('member')}: {e.get('message')}" for e in problem.get("errors") or [])
+    detail = members or str(problem.get("detail") or problem.get("title") or reply.reason_phrase)
+    return ApiRefused(reply.status_code, str(problem.get("code") or reply.status_code), detail)
+
+
+class Api:
+    """The API in the name of one login session."""
+
+    def __init__(self, client: httpx.Client, store: SessionStore, key: str) -> None:
+        self._client, self._store, self._key = client, store, key
+
+    def get(self, path: str, **params: Any) -> Any:
+        """Parameters that are None are left out; booleans are sent as true/false."""
+        return self.call("GET", path, params=_plain(params))
+
+    def post(self, path: str, body: Any, *, idempotency_key: str | None = None) -> Any:
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+        return self.call("POST", path, body=body, headers=headers)
+
+    def pages(self, path: str, cap: int, **params: Any) -> tuple[list[dict[str, Any]], bool]:
+        """All rows of a list up to `cap`; the flag tells whether more were left."""
+        rows: list[dict[str, Any]] = []
+        cursor: str | None = None
+        while True:
+            page = self.get(path, limit=min(PAGE, cap), cursor=cursor, **params)
+            rows += page["items"]
+            cursor = page.get("next_cursor")
+            if not cursor or len(rows) >= cap:
+                return rows[:cap], bool(cursor) or len(rows) > cap
+
+    def call(self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **options: Any) -> Any:
+        """Raises ApiDown, ApiRefused, SignedOut."""
+        session = self._session()
+        if session.access_expires_at - time.time() < RENEW_BEFORE_S:
+            session = self._renew(session)
+        for attempt in (1, 2):
+            bearer = {**(headers or {}), "Authorization": f"Bearer {session.access_token}"}
+            try:
+                return ask(self._client, method, path, headers=bearer, **options)
+            except ApiRefused as refusal:
+                if refusal.status != 401 or attempt == 2:
+                    raise
+                session = self._renew(session)
+        raise AssertionError("unreachable")
+
+    def sign_out(self) -> None:
+        """Ends the login here and at the API; here even when the API does not answer."""
+        session = self._store.get(self._key)
+        self._store.delete(self._key)
+        if session:
+            withdraw(self._client, session.refresh_token)
+
+    def _session(self) -> LoginSession:
+        session = self._store.get(self._key)
+        if session is None:
+            raise SignedOut
+        return session
+
+    def _renew(self, session: LoginSession) -> LoginSession:
+        with self._store.refresh_lock(session.key):
+            current = self._session()
+            if current.access_token != session.access_token:
+                return current  # another tab was faster
+            try:
+                login = ask(self._client, "POST", "/api/auth/refresh", body={"refresh_token": session.refresh_token})
+            except ApiRefused as refusal:
+                self._store.delete(session.key)
+                raise SignedOut from refusal
+            return self._store.renew(current, login)
+
+
+def withdraw(client: httpx.Client, refresh_token: str) -> None:
+    """Tell the API that a login has ended; not worth an error message when it does not answer."""
+    try:
+        ask(client, "POST", "/api/auth/logout", body={"refresh_token": refresh_token})
+    except (ApiDown, ApiRefused):
+        return
+
+
+def _plain(params: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: str(v).lower() if isinstance(v, bool) else v for k, v in params.items() if v is not None}

@@ -1,0 +1,76 @@
+"""Charts, drawn by the plotly that Streamlit brings along: no network. Each has a text alternative."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from dashboards.common import formats as f
+from dashboards.common.texts import Language, t
+
+ENERGY = "#1B7F5F"
+POWER = "#2F86C5"
+SOC = "#C77F0A"
+_CONFIG = {"displayModeBar": False, "displaylogo": False, "responsive": True}
+
+
+def energy_by_day(rows: Sequence[dict[str, Any]], language: Language) -> None:
+    """Bars of kWh per day with the number of sessions in the hover text."""
+    ordered = sorted(rows, key=lambda row: str(row["day"]))
+    figure = go.Figure(
+        go.Bar(
+            x=[f.day(row["day"], language) for row in ordered],
+            y=[row["energy_wh"] / 1000 for row in ordered],
+            customdata=[[f.energy(row["energy_wh"], language), row["sessions"]] for row in ordered],
+            hovertemplate=t("chart.energy_hover") + "<extra></extra>",
+            marker_color=ENERGY,
+        )
+    )
+    _finish(figure, language, height=280, y_title="kWh")
+    total = f.energy(sum(row["energy_wh"] for row in ordered), language)
+    best = max(ordered, key=lambda row: row["energy_wh"])
+    alt = t("chart.energy_alt", n=len(ordered), total=total, best=f.day(best["day"], language))
+    st.plotly_chart(figure, key="energy_chart", config=_CONFIG, alt=alt)
+    st.caption(alt)
+
+
+def session_curve(readings: Sequence[dict[str, Any]], zone_name: str | None, language: Language) -> None:
+    """Power (kW, left) and state of charge (%, right) over station time."""
+    zone = f.zone(zone_name)
+    times = [moment.astimezone(zone).replace(tzinfo=None) for r in readings if (moment := f.moment(r["measured_at"]))]
+    figure = go.Figure()
+    powers = [None if r["power_w"] is None else r["power_w"] / 1000 for r in readings]
+    figure.add_scatter(x=times, y=powers, name=t("chart.power"), line={"color": POWER, "width": 2.5}, mode="lines")
+    socs = [r["soc_percent"] for r in readings]
+    if any(soc is not None for soc in socs):
+        figure.add_scatter(
+            x=times,
+            y=socs,
+            name=t("chart.soc"),
+            yaxis="y2",
+            line={"color": SOC, "width": 2, "dash": "dash"},
+            mode="lines",
+        )
+        figure.update_layout(
+            yaxis2={"overlaying": "y", "side": "right", "range": [0, 102], "title": "%", "showgrid": False}
+        )
+    _finish(figure, language, height=340, y_title="kW")
+    figure.update_layout(legend={"orientation": "h", "y": 1.12, "x": 0}, hovermode="x unified", showlegend=True)
+    known = [p for p in powers if p is not None]
+    peak = f.power(max(known) * 1000 if known else None, language)
+    last_soc = next((s for s in reversed(socs) if s is not None), None)
+    alt = t("chart.session_alt", peak=peak, soc=f.percent(last_soc, language), zone=f.zone_letters(zone_name))
+    st.plotly_chart(figure, key="session_chart", config=_CONFIG, alt=alt)
+    st.caption(alt)
+
+
+def _finish(figure: go.Figure, language: Language, *, height: int, y_title: str) -> None:
+    figure.update_layout(
+        height=height,
+        margin={"l": 8, "r": 8, "t": 12, "b": 8},
+        separators=",." if language == "id" else ".,",
+        yaxis={"title": y_title, "rangemode": "tozero"},
+        bargap=0.35,
+        showlegend=False,
+    )

@@ -1,0 +1,104 @@
+"""What every room stands in: navigation, the person's corner, and the live region with its banner."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import streamlit as st
+
+from dashboards.common import door
+from dashboards.common.api import ApiDown, ApiRefused, SignedOut
+from dashboards.common.texts import LANGUAGES, Language, t
+from dashboards.common.viewer import Viewer, leave, require_viewer
+from dashboards.common.widgets import empty, failed
+
+_CSS = """<style>
+.stMainBlockContainer { padding-top: 1.6rem; padding-bottom: 3rem; max-width: 1500px }
+.st-key-fixed_head { position: sticky; top: 0; z-index: 90; background: var(--st-background-color, inherit) }
+.stMainBlockContainer h1 { font-size: 1.6rem; padding: 0 0 .2rem }
+[data-testid="stMetricValue"] { font-variant-numeric: tabular-nums }
+</style>"""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """One page: file below dashboards/<name>/, path in the URL, icon; `listed` rooms stand in the navigation."""
+
+    file: str
+    url: str
+    icon: str | None = None
+    listed: bool = True
+
+
+def open_house(dashboard: door.Dashboard, rooms: Sequence[Room]) -> None:
+    """Run the room the URL names. The first room is the default and answers at `/` too."""
+    viewer = require_viewer(dashboard)
+    st.set_page_config(page_title="UNIEV", layout="wide", initial_sidebar_state="expanded")
+    pages = {room.url: _page(dashboard, room, default=room is rooms[0]) for room in rooms}
+    st.session_state["rooms"] = {**pages, "": pages[rooms[0].url]}
+    page = st.navigation(list(pages.values()))
+    st.html(_CSS)
+    with st.sidebar:
+        _corner(viewer)
+    page.run()
+
+
+def _page(dashboard: door.Dashboard, room: Room, *, default: bool) -> st.Page:
+    return st.Page(
+        room.file,
+        title=t(f"{dashboard.name}.{room.url}.title"),
+        icon=room.icon,
+        url_path=room.url,
+        default=default,
+        visibility="visible" if room.listed else "hidden",
+    )
+
+
+def _corner(viewer: Viewer) -> None:
+    """Who is signed in, for whom, the language, and the way out."""
+    st.markdown(f"**{_plain(viewer.name)}**  \n{_plain(viewer.cpo_name or 'EMSV')} · {t(f'role.{viewer.role}')}")
+    names: dict[Language, str] = {"id": "Indonesia", "en": "English"}
+    choice = st.segmented_control(
+        t("corner.language"),
+        LANGUAGES,
+        default=viewer.language,
+        format_func=lambda code: names[code],
+        key="choose_language",
+        required=True,
+    )
+    if choice and choice != viewer.language:
+        door.store(viewer.dashboard).set_language(viewer.key, choice)
+        st.rerun()
+    if st.button(t("corner.sign_out"), icon=":material/logout:", key="sign_out", width="stretch"):
+        viewer.api.sign_out()
+        leave()
+
+
+def _plain(text: str) -> str:
+    """User-written text must not become Markdown."""
+    return "".join(f"\\{c}" if c in r"\`*_{}[]()<>#+-.!|~:$" else c for c in text)
+
+
+def live(
+    dashboard: door.Dashboard, body: Callable[[Viewer], None], *, every: float | None = 2, key: str = "live"
+) -> None:
+    """Run `body` now and again every few seconds, checking the login each time.
+
+    When the API does not answer, `body` keeps showing the last data under a banner and goes on trying.
+    """
+
+    @st.fragment(run_every=every, key=key)
+    def region() -> None:
+        banner = st.empty()
+        st.session_state["api_down"] = False
+        try:
+            body(require_viewer(dashboard))
+        except SignedOut:
+            leave()
+        except ApiDown:
+            empty("api.down.empty", key=f"{key}_down")
+        except ApiRefused as refusal:
+            failed(refusal)
+        if st.session_state.get("api_down"):
+            banner.warning(t("api.down.banner"), icon=":material/cloud_off:")
+
+    region()

@@ -1,0 +1,187 @@
+"""The login form, outside Streamlit: the password goes from the browser to this process to the API, and the browser
+gets an opaque HttpOnly cookie back. No token ever reaches it."""
+
+import hmac
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import httpx
+from markupsafe import Markup, escape
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from dashboards.common.api import ApiDown, ApiRefused, ask, withdraw
+from dashboards.common.sessions import LIFETIME_S, SessionStore, session_key
+from dashboards.common.texts import LANGUAGES, Language, pick, say
+
+_PAGE = Template((Path(__file__).parent / "login.html").read_text("utf-8"))
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+_LANGUAGE_COOKIE = "uniev_language"
+_YEAR_S = 365 * 24 * 3600
+_DEMO = {
+    "cpo": (
+        "admin@nusantara.demo.uniev.id",
+        "operator@nusantara.demo.uniev.id",
+        "admin@khatulistiwa.demo.uniev.id",
+    ),
+    "emsv": ("emsv@demo.uniev.id", "noc@demo.uniev.id"),
+}
+_DEMO_PASSWORD = "uniev-demo-2026"
+
+
+class _Wrong(Exception):
+    """Why nobody was let in: a text key and what it needs."""
+
+    def __init__(self, key: str, status: int, **values: str) -> None:
+        super().__init__(key)
+        self.key, self.status, self.values = key, status, values
+
+
+@dataclass(frozen=True, slots=True)
+class LoginDesk:
+    """Login for one dashboard: only `roles` are let in; others are told the address that serves them."""
+
+    name: str
+    cookie: str
+    roles: frozenset[str]
+    other_port: int
+    store: SessionStore
+    client: httpx.Client
+    demo: bool
+
+    def routes(self) -> list[BaseRoute]:
+        return [
+            Route("/login", self.show, methods=["GET"]),
+            Route("/auth/login", self.enter, methods=["POST"]),
+            Route("/favicon.ico", _no_icon, methods=["GET"]),
+        ]
+
+    async def show(self, request: Request) -> Response:
+        """The form; straight on to the rooms for somebody who is signed in already."""
+        cookie = request.cookies.get(self.cookie)
+        if cookie and self.store.get(session_key(cookie)):
+            return RedirectResponse(_safe_target(request.query_params.get("next")), 303)
+        return self._form(request, next_path=request.query_params.get("next"))
+
+    async def enter(self, request: Request) -> Response:
+        """Checks the form token, asks the API, sets the cookie. Every refusal says why in one sentence."""
+        form = {k: v for k, v in (await request.form()).items() if isinstance(v, str)}
+        target = _safe_target(form.get("next"))
+        try:
+            self._check_form(request, form.get("form_token", ""))
+            login = await run_in_threadpool(self._ask_api, request, form.get("email", ""), form.get("password", ""))
+        except _Wrong as wrong:
+            return self._form(request, next_path=target, wrong=wrong, email=form.get("email", ""))
+        chosen = request.cookies.get(_LANGUAGE_COOKIE)
+        cookie = await run_in_threadpool(self.store.create, login, chosen if chosen in LANGUAGES else None)
+        answer = RedirectResponse(target, 303, headers={"Cache-Control": "no-store"})
+        self._set(answer, request, self.cookie, cookie, max_age=LIFETIME_S)
+        answer.delete_cookie(self._form_cookie)
+        return answer
+
+    @property
+    def _form_cookie(self) -> str:
+        return f"{self.cookie}_form"
+
+    def _check_form(self, request: Request, token: str) -> None:
+        """The form must come from our own page: same origin, and the token that page put into a cookie."""
+        origin = request.headers.get("origin")
+        foreign = origin is not None and origin.split("://")[-1] != request.headers.get("host")
+        expected = request.cookies.get(self._form_cookie, "")
+        if foreign or not expected or not hmac.compare_digest(expected, token):
+            raise _Wrong("login.stale_form", 403)
+
+    def _ask_api(self, request: Request, email: str, password: str) -> dict[str, Any]:
+        try:
+            login: dict[str, Any] = ask(
+                self.client, "POST", "/api/auth/login", body={"email": email.strip(), "password": password}
+            )
+        except ApiDown as down:
+            raise _Wrong("login.api_down", 503) from down
+        except ApiRefused as refusal:
+            key = "login.too_many" if refusal.status == 429 else "login.wrong"
+            raise _Wrong(key, refusal.status) from refusal
+        if login["user"]["role"] not in self.roles:
+            withdraw(self.client, login["refresh_token"])
+            address = f"{request.url.scheme}://{request.url.hostname}:{self.other_port}"
+            raise _Wrong(f"login.{self.name}.not_for_you", 403, address=address)
+        return login
+
+    def _form(
+        self, request: Request, *, next_path: str | None, wrong: _Wrong | None = None, email: str = ""
+    ) -> Response:
+        asked = request.query_params.get("lang")
+        language = pick(asked, request.cookies.get(_LANGUAGE_COOKIE), request.headers.get("accept-language"))
+        token = secrets.token_urlsafe(24)
+        page = _PAGE.substitute(
+            language=language,
+            form_token=token,
+            next=escape(_safe_target(next_path)),
+            email=escape(email),
+            notice=_notice(language, wrong),
+            switches=_switches(language, next_path),
+            demo=_demo(language, self.name) if self.demo else "",
+            **{k: escape(say(language, f"login.{k}")) for k in ("email_label", "password_label", "enter")},
+            title=escape(say(language, f"login.{self.name}.title")),
+            about=escape(say(language, f"login.{self.name}.about")),
+        )
+        answer = HTMLResponse(page, wrong.status if wrong else 200, headers=_HEADERS)
+        self._set(answer, request, self._form_cookie, token, max_age=3600)
+        if asked in LANGUAGES:
+            self._set(answer, request, _LANGUAGE_COOKIE, str(asked), max_age=_YEAR_S)
+        return answer
+
+    @staticmethod
+    def _set(answer: Response, request: Request, name: str, value: str, max_age: int) -> None:
+        secure = request.url.scheme == "https"
+        answer.set_cookie(name, value, max_age=max_age, httponly=True, secure=secure, samesite="lax", path="/")
+
+
+async def _no_icon(_: Request) -> Response:
+    return Response(status_code=204)
+
+
+def _safe_target(path: str | None) -> str:
+    """Only a path of this very site: no scheme, no host, no way back to the login itself."""
+    if not path or not path.startswith("/") or path.startswith(("//", "/\\", "/login", "/auth")):
+        return "/"
+    return path
+
+
+def _notice(language: Language, wrong: _Wrong | None) -> Markup:
+    if wrong is None:
+        return Markup()
+    return Markup('<p class="notice" role="alert">{}</p>').format(say(language, wrong.key, **wrong.values))
+
+
+def _switches(language: Language, next_path: str | None) -> Markup:
+    link: Callable[..., Markup] = Markup('<a href="{}" lang="{}"{}>{}</a>').format
+    names = {"id": "Bahasa Indonesia", "en": "English"}
+    return Markup(" · ").join(
+        link(
+            str(httpx.URL("/login", params={"lang": code, "next": _safe_target(next_path)})),
+            code,
+            Markup(' aria-current="true"') if code == language else "",
+            names[code],
+        )
+        for code in LANGUAGES
+    )
+
+
+def _demo(language: Language, name: str) -> Markup:
+    rows = Markup().join(Markup("<li><code>{}</code></li>").format(email) for email in _DEMO[name])
+    return Markup('<section class="demo"><p>{}</p><ul>{}</ul></section>').format(
+        say(language, "login.demo", password=_DEMO_PASSWORD), rows
+    )

@@ -1,0 +1,151 @@
+"""The nation now: the map, connectors by state, and what the platform itself has to say."""
+
+from typing import Any
+
+import pydeck as pdk
+import streamlit as st
+from markupsafe import Markup
+
+from dashboards.common import door
+from dashboards.common import formats as f
+from dashboards.common.choices import dropdown
+from dashboards.common.frame import live
+from dashboards.common.panel import draw, link
+from dashboards.common.status import STATES, counts, shape, word
+from dashboards.common.texts import t
+from dashboards.common.viewer import Viewer
+from dashboards.common.widgets import as_of, empty
+from dashboards.emsv import data, geo
+
+_VIEW = pdk.ViewState(latitude=-2.4, longitude=118.0, zoom=4.1, min_zoom=3, max_zoom=14)
+_LAND = {"light": [214, 224, 220], "dark": [44, 58, 64]}
+_NATION = {"light": [236, 242, 239], "dark": [66, 84, 92]}
+_LINE = {"light": [139, 156, 150], "dark": [120, 140, 148]}
+
+
+def now(viewer: Viewer) -> None:
+    answer = data.overview(viewer)
+    figures = answer.data
+    draw(as_of(answer), "as_of")
+    _figures(figures, viewer)
+    if not figures["stations"]:
+        return empty("nation.empty", key="empty")
+    left, right = st.columns([7, 3])
+    with left:
+        _map(figures["stations"])
+    with right:
+        st.subheader(t("nation.states"))
+        draw(_states(figures["connectors"], viewer), "states")
+        st.subheader(t("nation.station"))
+        _one(figures["stations"], viewer)
+
+
+def _figures(figures: dict[str, Any], viewer: Viewer) -> None:
+    language, chargers, sessions = viewer.language, figures["chargers"], figures["sessions"]
+    tiles = [
+        ("power", f.power(figures["power_now_w"], language)),
+        ("active", f.number(sessions["active"], language)),
+        ("energy", f.energy(figures["energy_today_wh"], language)),
+        ("started", f.number(sessions["started_today"], language)),
+        ("online", f"{f.number(chargers['connected'], language)} / {f.number(chargers['total'], language)}"),
+        ("dropped", f.number(figures["log"]["dropped_total"], language)),
+    ]
+    for column, (name, value) in zip(st.columns(len(tiles)), tiles, strict=True):
+        column.metric(t(f"kpi.{name}.label"), value, help=t(f"kpi.{name}.help"), border=True)
+
+
+def _states(by_state: dict[str, int], viewer: Viewer) -> Markup:
+    lines = Markup().join(
+        Markup('<tr><td><span class="badge">{}<span>{}</span></span></td><td class="num"><b>{}</b></td></tr>').format(
+            shape(state, 18), word(state), f.number(by_state[state], viewer.language)
+        )
+        for state in STATES
+        if by_state.get(state)
+    )
+    return Markup("<table><tbody>{}</tbody></table>").format(lines)
+
+
+def _map(rows: list[dict[str, Any]]) -> None:
+    """Outlines and stations come by URL; the address of the stations changes only when their look does."""
+    marked = data.points(rows)
+    theme = "dark" if st.context.theme.type == "dark" else "light"
+    troubled = sum(point["s"] in ("faulted", "offline") for point in marked)
+    st.pydeck_chart(
+        pdk.Deck(
+            map_provider=None,
+            initial_view_state=_VIEW,
+            layers=[
+                _outline("region", _LAND[theme], _LINE[theme]),
+                _outline("indonesia", _NATION[theme], _LINE[theme]),
+                _symbols(data.version(marked)),
+            ],
+            tooltip={"text": "{n}\n{c}"},
+            parameters={"clearColor": [0, 0, 0, 0]},
+        ),
+        height=560,
+        key="map",
+        alt=t("nation.map_alt", n=len(marked), troubled=troubled),
+    )
+    st.caption(t("nation.map_alt", n=len(marked), troubled=troubled))
+
+
+def _outline(name: str, fill: list[int], line: list[int]) -> pdk.Layer:
+    return pdk.Layer(
+        "GeoJsonLayer",
+        id=name,
+        data=f"/geo/outline/{name}.json",
+        get_fill_color=fill,
+        get_line_color=line,
+        line_width_min_pixels=0.6,
+        stroked=True,
+        filled=True,
+    )
+
+
+def _symbols(version: str) -> pdk.Layer:
+    return pdk.Layer(
+        "IconLayer",
+        id="stations",
+        data=f"/geo/stations.json?v={version}",
+        get_position="p",
+        get_icon="s",
+        icon_atlas=pdk.types.String("/geo/atlas.svg", quote_type=""),
+        icon_mapping=geo.icon_mapping(),
+        get_size="s == 'faulted' ? 22 : s == 'offline' ? 18 : 15",
+        size_units=pdk.types.String("pixels", quote_type=""),
+        pickable=True,
+    )
+
+
+def _one(rows: list[dict[str, Any]], viewer: Viewer) -> None:
+    """The same choice as a click on the map would give, for keyboards and screen readers too."""
+    by_id = {row["id"]: row for row in rows}
+    chosen = dropdown(
+        "station", t("nation.choose"), list(by_id), lambda code: by_id[code]["name"], t("nation.choose_none")
+    )
+    if not chosen:
+        return
+    row = by_id[chosen]
+    draw(
+        Markup('<p><b>{}</b><br><span class="soft">{} · {}</span></p><p>{}</p><p>{} <b>{}</b></p>').format(
+            row["name"],
+            ", ".join(filter(None, (row["city"], row["province"]))),
+            f.zone_letters(row["timezone"]),
+            counts(row["connectors"]),
+            t("column.power"),
+            f.power(row["power_w"], viewer.language),
+        ),
+        "one_station",
+    )
+
+
+def waiting(viewer: Viewer) -> None:
+    """A line only when there is something to do."""
+    rows = data.waiting(viewer).items
+    if rows:
+        draw(link("approvals", t("nation.waiting", n=len(rows))), "waiting")
+
+
+st.title(t("emsv.nation.title"))
+live(door.EMSV, waiting, every=10, key="waiting_region")
+live(door.EMSV, now)

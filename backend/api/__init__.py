@@ -1,0 +1,1 @@
+"""The edge to people and integrators: one router per noun, its models above its routes."""

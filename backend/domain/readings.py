@@ -18,6 +18,8 @@ Columns = dict[str, str | None]
 
 ENERGY: Final = "Energy.Active.Import.Register"
 _PLAIN = re.compile(r"-?\d{1,9}(\.\d{1,3})?", re.ASCII).fullmatch
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII).fullmatch
+_LONGEST_NUMBER: Final = 30  # digits before the point; beyond, arithmetic would overflow
 
 # measurand -> (column, digits before the point the column holds)
 COLUMNS: Final[dict[str, tuple[str, int]]] = {
@@ -34,12 +36,15 @@ _SUMMED: Final = {"energy_wh", "power_w"}  # over phases; of current and voltage
 
 
 def read_number(value: object) -> Decimal | None:
-    """A finite number out of what the wire carried, else None."""
-    try:
-        number = Decimal(str(value).strip())
-    except InvalidOperation:
+    """A number of at most 30 digits before the point out of what the wire carried, else None."""
+    text = str(value).strip()
+    if not _NUMBER(text):
         return None
-    return number if number.is_finite() else None
+    try:
+        number = Decimal(text)
+    except InvalidOperation:  # an exponent that no computer holds
+        return None
+    return number if number.adjusted() < _LONGEST_NUMBER else None
 
 
 def normalise(samples: Sequence[Sample]) -> tuple[str | None, Columns, list[list[Any]]]:

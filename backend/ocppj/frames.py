@@ -18,8 +18,8 @@ _LONGEST_ID: Final = 255
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
-# Field fact: `"transactionId":,` and `"a":}` from chargers that print an absent number as nothing.
-_MISSING_VALUE = re.compile(rb'("\s*:)(\s*[,}\]])')
+# Field facts: `"transactionId":,` and `"a":}` from chargers that print an absent number as nothing, or as NaN.
+_MISSING_VALUE = re.compile(rb'("\s*:)(?:\s*-?(?:nan|inf(?:inity)?))?(\s*[,}\]])', re.IGNORECASE)
 # Finds whom to answer in a frame that is not JSON.
 _CALL_HEAD = re.compile(rb'\s*\[\s*2\s*,\s*"([^"\\]{1,255})"')
 
@@ -70,7 +70,9 @@ def _parsed(data: bytes | bytearray) -> Any:
     except (ValueError, RecursionError):
         pass
     try:
-        return _decode(_MISSING_VALUE.sub(rb"\1null\2", bytes(data)))
+        # Texts in another encoding than UTF-8 lose their accents, not the message.
+        mended = _MISSING_VALUE.sub(rb"\1null\2", bytes(data)).decode("utf-8", "replace")
+        return _decode(mended)
     except (ValueError, RecursionError):
         head = _CALL_HEAD.match(data)
         message_id = head[1].decode("utf-8", "replace") if head else None

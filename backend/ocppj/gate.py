@@ -38,7 +38,7 @@ def identity(path: str) -> str:
     raw = path.split("?", 1)[0].rsplit("/", 1)[-1]
     try:
         name = unquote_to_bytes(raw).decode("utf-8")
-    except UnicodeDecodeError:
+    except UnicodeError:  # bytes that are no text, as sent or percent-encoded
         name = ""
     if not 0 < len(name) <= LONGEST_IDENTITY or not name.isprintable():
         raise Refused(HTTPStatus.NOT_FOUND, "The last segment of the path must be the charger's identity.")

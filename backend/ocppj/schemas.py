@@ -45,7 +45,16 @@ _STAND_INS: Final[dict[tuple[str, str], Any]] = {
     ("MeterValues", "timestamp"): None,
     ("MeterValues", "sampledValue"): (),
     ("StopTransaction", "sampledValue"): (),
+    ("MeterValues", "value"): None,
+    ("StopTransaction", "value"): None,
 }
+
+# Registers that the standard has as integers of Wh, and chargers as decimals.
+_REGISTERS: Final = frozenset({"meterStart", "meterStop"})
+
+
+# A time that is none ("format") is believed by nobody and replaced by the time of receipt.
+_HARMLESS: Final = frozenset({"enum", "maxLength", "additionalProperties", "minItems", "multipleOf", "format"})
 
 
 class Validator:
@@ -68,8 +77,8 @@ class Validator:
     def _mend(self, payload: dict[str, Any], problem: Any) -> None:
         keyword = problem.kind.name
         holder, member = _find(payload, problem.instance_path)
-        if keyword in ("enum", "maxLength", "additionalProperties", "minItems", "multipleOf"):
-            return  # kept as it is: readers of these members take any text, and cut it
+        if keyword in _HARMLESS or (keyword == "type" and member == "value"):
+            return  # kept as it is: readers of these members take anything, and cut it
         if keyword == "required" and (self._action, problem.kind.property) in _STAND_INS:
             target = holder[member] if member is not None else payload
             target[problem.kind.property] = _STAND_INS[self._action, problem.kind.property]
@@ -99,6 +108,8 @@ def _coerce(holder: Any, member: Any, types: list[str]) -> bool:
         holder[member] = str(value)
         return True
     if "integer" in types and not isinstance(value, bool):
+        if member in _REGISTERS and isinstance(value, str | float):
+            return True
         try:
             number = float(value)
             holder[member] = int(value) if isinstance(value, int) else int(number)

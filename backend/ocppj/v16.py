@@ -105,7 +105,8 @@ class V16:
             reported_at=payload.get("timestamp"),
             received_at=now,
         )
-        return {"idTagInfo": id_tag_info(started.token, now), "transactionId": started.transaction_id}
+        info = id_tag_info(started.token, now, starting=True)
+        return {"idTagInfo": info, "transactionId": started.transaction_id}
 
     async def status(self, connection: Connection, payload: dict[str, Any], now: datetime) -> dict[str, Any]:
         """§4.9"""
@@ -141,9 +142,9 @@ class V16:
         return {"idTagInfo": id_tag_info(facts, now)} if facts else {}
 
 
-def id_tag_info(facts: TokenFacts, now: datetime) -> dict[str, Any]:
+def id_tag_info(facts: TokenFacts, now: datetime, *, starting: bool = False) -> dict[str, Any]:
     """IdTagInfo (§7.27) of a token."""
-    info: dict[str, Any] = {"status": decide(facts, now)}
+    info: dict[str, Any] = {"status": decide(facts, now, starting=starting)}
     if facts.expires_at is not None:
         info["expiryDate"] = _wire_time(facts.expires_at)
     if facts.parent_token is not None:

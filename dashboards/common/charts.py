@@ -53,10 +53,22 @@ def session_curve(readings: Sequence[dict[str, Any]], zone_name: str | None, lan
             mode="lines",
         )
         figure.update_layout(
-            yaxis2={"overlaying": "y", "side": "right", "range": [0, 102], "title": "%", "showgrid": False}
+            yaxis2={
+                "overlaying": "y",
+                "side": "right",
+                "range": [0, 102],
+                "tickvals": [0, 25, 50, 75, 100],
+                "title": "%",
+                "showgrid": False,
+            }
         )
     _finish(figure, language, height=340, y_title="kW")
-    figure.update_layout(legend={"orientation": "h", "y": 1.12, "x": 0}, hovermode="x unified", showlegend=True)
+    figure.update_layout(
+        legend={"orientation": "h", "y": 1.12, "x": 0},
+        hovermode="x unified",
+        showlegend=True,
+        xaxis={"tickformat": "%H.%M" if language == "id" else "%H:%M", "hoverformat": "%d/%m %H:%M:%S"},
+    )
     known = [p for p in powers if p is not None]
     peak = f.power(max(known) * 1000 if known else None, language)
     last_soc = next((s for s in reversed(socs) if s is not None), None)

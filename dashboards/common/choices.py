@@ -27,6 +27,7 @@ def chips(name: str, label: str, options: Sequence[str], words: Callable[[str], 
         format_func=words,
         key=f"choose_{name}",
         label_visibility="collapsed",
+        wrap=True,
     )
     set_param(name, choice)
     return choice
@@ -46,7 +47,7 @@ def dropdown(name: str, label: str, options: Sequence[str], words: Callable[[str
     return choice or None
 
 
-def search(name: str, label: str, hint: str) -> str:
+def search(name: str, label: str, hint: str, label_visibility: str = "collapsed") -> str:
     """Free text, lower case, applied while typing pauses."""
     text: str | None = st.text_input(
         label,
@@ -55,6 +56,6 @@ def search(name: str, label: str, hint: str) -> str:
         icon=":material/search:",
         bind="query-params",
         live="400ms",
-        label_visibility="collapsed",
+        label_visibility=label_visibility,
     )
     return (text or "").strip()

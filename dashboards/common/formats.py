@@ -36,6 +36,11 @@ def energy(wh: float | None, language: Language) -> str:
     return f"{number(wh / 1e3, language, 1 if abs(wh) >= 100_000 else 2)} kWh"
 
 
+def register(wh: float | None, language: Language) -> str:
+    """A meter's figure: always kWh with two decimals, as it stands on the meter."""
+    return NONE if wh is None else f"{number(wh / 1e3, language, 2)} kWh"
+
+
 def power(watts: float | None, language: Language) -> str:
     """Watts as kW, or MW from ten thousand kW on."""
     if watts is None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import streamlit as st
 
@@ -11,8 +12,9 @@ from dashboards.common.texts import LANGUAGES, Language, t
 from dashboards.common.viewer import Viewer, leave, require_viewer
 from dashboards.common.widgets import empty, failed
 
+_ASSETS = Path(__file__).parent.parent / "assets"
 _CSS = """<style>
-.stMainBlockContainer { padding-top: 1.6rem; padding-bottom: 3rem; max-width: 1500px }
+.stMainBlockContainer { padding-top: 1.6rem; padding-bottom: 3rem; padding-left: 2.2rem; padding-right: 2.2rem; max-width: 1560px }
 .st-key-fixed_head { position: sticky; top: 0; z-index: 90; background: var(--st-background-color, inherit) }
 .stMainBlockContainer h1 { font-size: 1.6rem; padding: 0 0 .2rem }
 [data-testid="stMetricValue"] { font-variant-numeric: tabular-nums }
@@ -32,7 +34,9 @@ class Room:
 def open_house(dashboard: door.Dashboard, rooms: Sequence[Room]) -> None:
     """Run the room the URL names. The first room is the default and answers at `/` too."""
     viewer = require_viewer(dashboard)
-    st.set_page_config(page_title="UNIEV", layout="wide", initial_sidebar_state="expanded")
+    # An icon of our own: those of the pages would be fetched from the internet as favicon.
+    st.set_page_config(page_icon=str(_ASSETS / "mark.svg"), layout="wide", initial_sidebar_state=250)
+    st.logo(str(_ASSETS / "brand.svg"), size="large")
     pages = {room.url: _page(dashboard, room, default=room is rooms[0]) for room in rooms}
     st.session_state["rooms"] = {**pages, "": pages[rooms[0].url]}
     page = st.navigation(list(pages.values()))

@@ -112,9 +112,6 @@ if param("station"):
     live(door.CPO, one_station)
 else:
     st.title(t("cpo.live.title"))
-    left, right = st.columns([2, 5])
-    with left:
-        search("q", t("live.search"), t("live.search_hint"))
-    with right:
-        chips("state", t("column.state"), [s for s in STATES if s != "unknown"], word)
+    search("q", t("live.search"), t("live.search_hint"))
+    chips("state", t("column.state"), [s for s in STATES if s != "unknown"], word)
     live(door.CPO, everything)

@@ -54,22 +54,31 @@ def _answer(call: Row, answer: Row | None) -> Markup:
         return Markup('<span class="soft">–</span>')
     if answer is None:
         return Markup('<span class="soft">{}</span>').format(t("log.no_answer"))
+    parts = frame(answer)
     if answer["kind"] == "error":
-        return Markup('<span class="alert">{}</span>').format(_first_words(answer["payload"]))
-    payload = answer["payload"] if isinstance(answer["payload"], dict) else {}
+        return Markup('<span class="alert">{}</span>').format(_error_words(parts))
+    payload = parts[2] if isinstance(parts, list) and len(parts) > 2 and isinstance(parts[2], dict) else {}
     status = payload.get("status") or (payload.get("idTagInfo") or {}).get("status")
     return Markup("{}").format(status or t("log.kind_result"))
 
 
-def _first_words(payload: Any) -> str:
-    """What an error frame says, whatever its shape."""
-    values = payload.values() if isinstance(payload, dict) else payload if isinstance(payload, list) else [payload]
-    return " · ".join(str(v) for v in values if v not in (None, "", {}))[:120] or t("log.kind_error")
+def frame(row: Row) -> Any:
+    """The frame as JSON; a broken one stays the text that came over the wire."""
+    try:
+        return json.loads(row["payload"])
+    except ValueError:
+        return row["payload"]
+
+
+def _error_words(parts: Any) -> str:
+    """Code and description of a CALLERROR `[4, id, code, description, details]`."""
+    words = [str(part) for part in parts[2:4] if part] if isinstance(parts, list) else []
+    return " · ".join(words) or t("log.kind_error")
 
 
 def _content(call: Row, answer: Row | None) -> Markup:
-    both = [call["payload"]] if answer is None else [call["payload"], answer["payload"]]
-    text = "\n".join(json.dumps(part, ensure_ascii=False, indent=2) for part in both)
+    both = [frame(row) for row in (call, answer) if row is not None]
+    text = "\n".join(json.dumps(part, ensure_ascii=False, indent=1) for part in both)
     return Markup(
         '<details id="m{}"><summary>JSON</summary><button type="button" data-copy="{}" data-done="{}">{}</button>'
         "<pre>{}</pre></details>"

@@ -87,22 +87,30 @@ def plug_number(plug: Row) -> str:
 def last_status(plug: Row) -> str:
     """What an offline connector said last, in our words where we have them."""
     status = plug["status"]
+    if not status:
+        return t("live.no_status")
     key = f"ocpp.{status}"
-    return t("live.last_status", status=t(key) if known(key) else status or t("state.unknown"))
+    return t("live.last_status", status=t(key) if known(key) else status)
 
 
 def plug_error(plug: Row) -> str | None:
     """The error a connector reports, with what the charger said about it; None when there is none."""
     if plug["error_code"] in (None, "NoError"):
         return None
-    return " · ".join(filter(None, (plug["error_code"], plug["error_info"], plug["vendor_error_code"])))
+    return " · ".join(filter(None, (fault(plug["error_code"]), plug["error_info"], plug["vendor_error_code"])))
+
+
+def fault(code: str) -> str:
+    """An OCPP error code with its meaning where we know it."""
+    key = f"fault.{code}"
+    return f"{t(key)} ({code})" if known(key) else code
 
 
 def trouble(row: Row, plugs: Sequence[Row]) -> Markup:
     """Errors of the charger (connector 0) and of its connectors, each on its own line."""
     lines = []
     if row["error_code"] not in (None, "NoError") or row["status"] == "Faulted":
-        lines.append((t("live.whole_charger"), row["error_code"] or "Faulted", row["status_at"]))
+        lines.append((t("live.whole_charger"), fault(row["error_code"] or "OtherError"), row["status_at"]))
     for plug in sorted(plugs, key=lambda p: (p["evse_id"], p["connector_id"])):
         if words := plug_error(plug):
             lines.append((t("live.connector_n", n=plug_number(plug)), words, plug["status_at"]))

@@ -77,8 +77,8 @@ def _curve(row: Row, viewer: Viewer) -> None:
 
 def _meter(row: Row, viewer: Viewer) -> list[tuple[str, str | Markup]]:
     return [
-        (t("session.meter_start"), f.energy(row["meter_start_wh"], viewer.language)),
-        (t("session.meter_stop"), f.energy(row["meter_stop_wh"], viewer.language)),
+        (t("session.meter_start"), f.register(row["meter_start_wh"], viewer.language)),
+        (t("session.meter_stop"), f.register(row["meter_stop_wh"], viewer.language)),
         (t("column.energy"), f.energy(row["energy_wh"], viewer.language)),
     ]
 

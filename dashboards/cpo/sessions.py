@@ -32,11 +32,9 @@ def filter_bar(viewer: Viewer) -> None:
     with one:
         dropdown("station", t("column.station"), list(names), lambda code: names[code], t("sessions.all_stations"))
     with two:
-        st.caption(t("column.charger"))
-        search("charger", t("column.charger"), t("sessions.charger_hint"))
+        search("charger", t("column.charger"), t("sessions.charger_hint"), label_visibility="visible")
     with three:
-        st.caption(t("column.id_token"))
-        search("token", t("column.id_token"), t("sessions.token_hint"))
+        search("token", t("column.id_token"), t("sessions.token_hint"), label_visibility="visible")
     with four:
         st.date_input(t("sessions.days"), value=[], key="days", bind="query-params", format="DD/MM/YYYY")
     chips("open", t("column.state"), ("true", "false"), lambda code: t(f"sessions.open_{code}"))

@@ -7,7 +7,6 @@ fact) are served all the same: their calls are answered one by one, in order.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
@@ -42,6 +41,7 @@ class Dialect(Protocol):
     """A version of OCPP: which actions exist, who handles them, and when they are allowed."""
 
     version: str
+    protocol: str
     actions: frozenset[str]
     handlers: Mapping[str, Handler]
 
@@ -51,12 +51,12 @@ class Dialect(Protocol):
 class Connection:
     """A charger on its socket. `connection_id` tells it from older and newer sockets of the same charger."""
 
-    __slots__ = ("_answer", "_asked", "_asking", "_inbox", "_log", "_numbers", "_on_closed", "_paused", "_working",
+    __slots__ = ("_answer", "_asked", "_asking", "_inbox", "_log", "_on_closed", "_on_open", "_paused", "_working",
                  "charger_id", "closed", "connection_id", "dialect", "registration", "socket")  # fmt: skip
 
     def __init__(
         self, charger_id: str, registration: str, dialect: Dialect, socket: ChargerSocket, message_log: MessageLog,
-        on_closed: Callable[[Connection], None],
+        *, on_open: Callable[[Connection], None], on_closed: Callable[[Connection], None],
     ) -> None:  # fmt: skip
         self.charger_id = charger_id
         self.registration = registration
@@ -65,6 +65,7 @@ class Connection:
         self.connection_id = str(uuid4())
         self.closed = False
         self._log = message_log
+        self._on_open = on_open
         self._on_closed = on_closed
         self._inbox: deque[tuple[Frame, datetime]] | None = None  # made when first needed
         self._working: asyncio.Task[None] | None = None
@@ -72,9 +73,12 @@ class Connection:
         self._asking: asyncio.Lock | None = None
         self._asked: tuple[str, str, datetime] | None = None  # id, action, when: our one outstanding call
         self._answer: asyncio.Future[dict[str, Any]] | None = None
-        self._numbers = itertools.count(1)
 
     # -- what the socket tells
+
+    def on_open(self) -> None:
+        """The handshake is complete."""
+        self._on_open(self)
 
     def on_text(self, data: bytes) -> None:
         """A message came in."""

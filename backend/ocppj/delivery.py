@@ -12,7 +12,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
-from backend.domain.errors import DomainError
+from backend.domain.errors import DatabaseUnavailable, DomainError
 from backend.ocppj.connection import CallFailed
 from backend.ocppj.registry import Registry
 from backend.services.dispatch import Claim, Dispatch, Outcome
@@ -38,6 +38,7 @@ class Delivery:
         self._call_timeout_s = call_timeout_s
         self._news = asyncio.Event()
         self._busy: dict[str, asyncio.Task[None]] = {}
+        self._listening = False
 
     def wake(self, charger_id: str = "") -> None:
         """There may be something to send (a new command, a charger that connected)."""
@@ -45,8 +46,9 @@ class Delivery:
 
     async def run(self) -> None:
         """Claims and delivers."""
-        if self._dispatch.listens:
+        if self._dispatch.listens and not self._listening:
             await self._dispatch.listen(self.wake)
+            self._listening = True
         idle_s, longest_s = (5.0, 5.0) if self._dispatch.listens else (0.2, 1.5)
         try:
             while True:
@@ -83,9 +85,12 @@ class Delivery:
         while True:
             try:
                 return await self._dispatch.settle(claim.id, outcome)
-            except DomainError as error:
+            except DatabaseUnavailable as error:
                 log.warning("outcome of command %s not stored yet: %s", claim.id, error.detail)
                 await asyncio.sleep(1.0)
+            except DomainError as error:
+                log.warning("the answer to command %s cannot be stored: %s", claim.id, error.detail)
+                outcome = Outcome("failed", None, "BadAnswer", "The charger's answer cannot be stored.")
 
     async def _ask(self, claim: Claim) -> Outcome:
         connection = self._registry.get(claim.charger_id)
@@ -103,6 +108,6 @@ class Delivery:
 
 def judge(action: str, answer: dict[str, Any]) -> Outcome:
     """Accepted or rejected, by the status of the charger's answer."""
-    status = answer.get("status", "Accepted")
+    status = str(answer.get("status", "Accepted"))
     yes = status in _YES.get(action, {"Accepted"})
     return Outcome("accepted" if yes else "rejected", answer, expects_effect=yes and action in _HAVE_EFFECT)

@@ -6,10 +6,11 @@ import asyncio
 import gc
 import logging
 import resource
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from websockets.http11 import Request
 
@@ -26,10 +27,17 @@ from backend.services.nodes import Nodes
 
 log = logging.getLogger(__name__)
 
-PING_EVERY_S: Final = 60
-SILENT_FOR_S: Final = 2 * PING_EVERY_S + 20
-HANDSHAKE_S: Final = 10
-TOUCH_EVERY_S: Final = 5
+_SLOTS: Final = 60  # of the wheel that pings
+
+
+class Pace(NamedTuple):
+    """Seconds. Each socket is pinged every `ping_every`; dropped when silent for `silent_for`, or when a handshake
+    or a close takes longer than `shy_for`. Life signs are stored every `tell_every`."""
+
+    ping_every: float = 60.0
+    silent_for: float = 140.0
+    shy_for: float = 10.0
+    tell_every: float = 5.0
 
 
 class OcppServer:
@@ -37,8 +45,9 @@ class OcppServer:
 
     def __init__(
         self, *, intake: Intake, lane: Lane, gate: Gate, dialect: Dialect, registry: Registry, delivery: Delivery,
-        message_log: MessageLog, nodes: Nodes,
+        message_log: MessageLog, nodes: Nodes, pace: Pace | None = None,
     ) -> None:  # fmt: skip
+        self._pace = pace or Pace()
         self._intake, self._lane, self._gate, self._dialect = intake, lane, gate, dialect
         self._registry, self._delivery, self._message_log, self._nodes = (
             registry,
@@ -61,7 +70,7 @@ class OcppServer:
         )
         self.port = self._server.sockets[0].getsockname()[1]
         for job in (self._pulse, self._tell, self._message_log.run, self._delivery.run, _quiet_collector):
-            self._tasks.append(asyncio.create_task(job(), name=getattr(job, "__qualname__", "job")))
+            self._tasks.append(asyncio.create_task(_for_ever(job)))
 
     async def stop(self) -> None:
         """Closes every socket (1001: going away) and returns when everything told is stored."""
@@ -98,21 +107,21 @@ class OcppServer:
             log.warning("handshake refused: %s", error.detail)
             return HTTPStatus.SERVICE_UNAVAILABLE, "Cannot admit chargers now; please try again."
         connection = Connection(
-            admitted.charger_id,
-            admitted.registration,
-            self._dialect,
-            socket,
-            self._message_log,
-            self._on_closed,
-        )
-        self._registry.add(connection)
-        self._spawn(self._record_connect(connection, admitted.protocol, socket.remote_address))
+            admitted.charger_id, admitted.registration, self._dialect, socket, self._message_log,
+            on_open=self._on_open, on_closed=self._on_closed,
+        )  # fmt: skip
         return admitted.protocol, connection
 
-    async def _record_connect(self, connection: Connection, protocol: str, remote_address: str | None) -> None:
+    def _on_open(self, connection: Connection) -> None:
+        """Only now the newest socket wins: a handshake that fails after the gate displaces nobody."""
+        self._registry.add(connection)
+        self._spawn(self._record_connect(connection))
+
+    async def _record_connect(self, connection: Connection) -> None:
         await self._intake.connect({
             "charger_id": connection.charger_id, "connection_id": connection.connection_id, "node": self._nodes.name,
-            "protocol": protocol, "remote_address": remote_address, "at": datetime.now(UTC),
+            "protocol": connection.dialect.protocol, "remote_address": connection.socket.remote_address,
+            "at": datetime.now(UTC),
         })  # fmt: skip
         self._delivery.wake()  # commands may have waited for this charger
 
@@ -128,19 +137,19 @@ class OcppServer:
     # -- the clock
 
     async def _pulse(self) -> None:
-        """One wheel for all sockets: each second a sixtieth is pinged, the silent and the shy are dropped."""
+        """One wheel for all sockets: at each step a sixtieth is pinged, the silent and the shy are dropped."""
         turn = 0
         while True:
-            await asyncio.sleep(1)
-            turn = (turn + 1) % PING_EVERY_S
+            await asyncio.sleep(self._pace.ping_every / _SLOTS)
+            turn = (turn + 1) % _SLOTS
             now = asyncio.get_running_loop().time()
             connected = {connection.socket for connection in self._registry}
             for socket in list(self._sockets):
                 if socket.is_gone:
                     self._sockets.discard(socket)
-                elif now - socket.heard_at > (SILENT_FOR_S if socket in connected else HANDSHAKE_S):
+                elif now - socket.heard_at > (self._pace.silent_for if socket in connected else self._pace.shy_for):
                     socket.abort()
-                elif hash(socket) // 16 % PING_EVERY_S == turn:
+                elif hash(socket) // 16 % _SLOTS == turn:
                     socket.ping()
 
     async def _tell(self) -> None:
@@ -156,12 +165,22 @@ class OcppServer:
                 before = now
             except DomainError as error:
                 log.warning("life signs not stored: %s", error.detail)
-            await asyncio.sleep(TOUCH_EVERY_S)
+            await asyncio.sleep(self._pace.tell_every)
 
     def stats(self) -> dict[str, Any]:
         """Counters for operators."""
         return {"connections": len(self._registry), "log_dropped": self._message_log.dropped,
                 "batches": self._lane.batches, "rows": self._lane.rows}  # fmt: skip
+
+
+async def _for_ever(job: Callable[[], Awaitable[None]]) -> None:
+    """A defect in one of the server's own jobs is logged, and the job goes on: chargers must not notice."""
+    while True:
+        try:
+            await job()
+        except Exception:
+            log.exception("%s failed and begins again", getattr(job, "__qualname__", job))
+        await asyncio.sleep(1)
 
 
 async def _kept_quiet(work: Any) -> None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from http import HTTPStatus
-from typing import Protocol
+from typing import Protocol, cast
 
 from websockets.exceptions import InvalidHeader
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.frames import OP_BINARY, OP_CONT, OP_TEXT, Frame
 from websockets.http11 import Request, Response
-from websockets.protocol import CLOSED, OPEN
+from websockets.protocol import CLOSED, CLOSING, OPEN
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
@@ -35,6 +35,7 @@ _quiet.setLevel(logging.ERROR)
 class Peer(Protocol):
     """Who hears of a socket (`backend.ocppj.connection.Connection`)."""
 
+    def on_open(self) -> None: ...
     def on_text(self, data: bytes) -> None: ...
     def on_closed(self) -> None: ...
 
@@ -46,7 +47,7 @@ class Doorkeeper(Protocol):
 
 
 class ChargerSocket(asyncio.Protocol):
-    """`heard_at`: loop time of the last bytes. `send` and `close` may be called in any state."""
+    """`heard_at`: loop time of the last bytes before we closed. `send` and `close` may be called in any state."""
 
     __slots__ = ("_doorkeeper", "_handshake", "_parts", "_peer", "_transport", "_ws", "heard_at", "loop")
 
@@ -55,7 +56,7 @@ class ChargerSocket(asyncio.Protocol):
         self.heard_at = loop.time()
         self._doorkeeper = doorkeeper
         self._handshake: asyncio.Task[None] | None = None
-        self._parts: list[bytes] | None = None  # of a fragmented message
+        self._parts: bytearray | None = None  # of a fragmented message
         self._peer: Peer | None = None
         self._transport: asyncio.Transport | None = None
         self._ws = ServerProtocol(extensions=[_DEFLATE], max_size=MAX_FRAME_BYTES, logger=_quiet)
@@ -63,11 +64,12 @@ class ChargerSocket(asyncio.Protocol):
     # -- asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
-        self._transport = transport  # type: ignore[assignment]
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=_UNSENT_LIMIT)
 
     def data_received(self, data: bytes) -> None:
-        self.heard_at = self.loop.time()
+        if self._ws.state is not CLOSING:  # who talks on instead of closing does not stay for that
+            self.heard_at = self.loop.time()
         self._ws.receive_data(data)
         for event in self._ws.events_received():
             if isinstance(event, Frame):
@@ -91,9 +93,8 @@ class ChargerSocket(asyncio.Protocol):
             peer.on_closed()
 
     def pause_writing(self) -> None:
-        """Called above the high-water mark: a peer that does not read gets no more of our memory."""
-        if self._transport is not None and self._transport.get_write_buffer_size() > _UNSENT_LIMIT:
-            self.abort()
+        """Called at _UNSENT_LIMIT: a peer that does not read gets no more of our memory."""
+        self.abort()
 
     # -- what the platform does with it
 
@@ -162,9 +163,8 @@ class ChargerSocket(asyncio.Protocol):
         self._respond(self._ws.accept(request))
         if self._ws.state is OPEN and self._transport is not None:
             self._peer = second
+            second.on_open()
             self.resume()
-        else:
-            second.on_closed()
         self._handshake = None
 
     def _respond(self, response: Response) -> None:
@@ -176,11 +176,11 @@ class ChargerSocket(asyncio.Protocol):
             if frame.fin:
                 self._deliver(bytes(frame.data))
             else:
-                self._parts = [bytes(frame.data)]
+                self._parts = bytearray(frame.data)
         elif frame.opcode is OP_CONT and self._parts is not None:
-            self._parts.append(bytes(frame.data))
+            self._parts += frame.data
             if frame.fin:
-                data, self._parts = b"".join(self._parts), None
+                data, self._parts = bytes(self._parts), None
                 self._deliver(data)
 
     def _deliver(self, data: bytes) -> None:

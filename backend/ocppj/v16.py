@@ -34,6 +34,7 @@ class V16:
     """The dialect of OCPP 1.6. `heartbeat_interval_s` is told to accepted chargers."""
 
     version: str = "v16"
+    protocol: str = PROTOCOL
     actions = ACTIONS
 
     def __init__(self, intake: Intake, heartbeat_interval_s: int) -> None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
+import msgspec
+
 from backend.database import SYSTEM, Database
 from backend.database.direct import DirectDatabase
+from backend.domain.json_text import storable
 
 CHANNEL = "uniev_commands"
+_encode = msgspec.json.Encoder().encode
 
 
 class Claim(NamedTuple):
@@ -61,10 +65,14 @@ class Dispatch:
             {
                 "p_id": command_id,
                 "p_status": outcome.status,
-                "p_response": outcome.response,
-                "p_error_code": outcome.error_code,
-                "p_error_description": outcome.error_description,
+                "p_response": None if outcome.response is None else msgspec.Raw(storable(_encode(outcome.response))),
+                "p_error_code": _text(outcome.error_code),
+                "p_error_description": _text(outcome.error_description),
                 "p_expects_effect": outcome.expects_effect,
             },
             scope=SYSTEM,
         )
+
+
+def _text(words: str | None) -> str | None:
+    return words and words.replace("\0", "\ufffd")[:1000]

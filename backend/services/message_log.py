@@ -10,6 +10,7 @@ import msgspec
 
 from backend.database import SYSTEM, Database
 from backend.domain.errors import DomainError
+from backend.domain.json_text import storable
 
 log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
@@ -29,24 +30,32 @@ class Message(msgspec.Struct, gc=False):
 
 
 class MessageLog:
-    """Collects frames and writes them in bulk. `dropped` counts those given up; it never makes a caller wait."""
+    """Collects frames and writes them in bulk. `dropped` counts those given up; it never makes a caller wait.
+
+    `max_batch` and `max_waiting` count frames; `max_characters` bounds what waits, since a frame may be large.
+    """
 
     def __init__(
-        self, database: Database, *, every_s: float = 1.0, max_batch: int = 2000, max_waiting: int = 50_000
-    ) -> None:
+        self, database: Database, *, every_s: float = 1.0, max_batch: int = 2000, max_waiting: int = 50_000,
+        max_characters: int = 64 << 20,
+    ) -> None:  # fmt: skip
         self._database = database
         self._every_s = every_s
         self._max_batch = max_batch
         self._max_waiting = max_waiting
+        self._max_characters = max_characters
         self._waiting: list[Message] = []
+        self._characters = 0
         self.dropped = 0
 
     def add(self, message: Message) -> None:
         """Takes a frame; drops it when the database has fallen too far behind."""
-        if len(self._waiting) >= self._max_waiting:
+        size = len(message.payload)
+        if len(self._waiting) >= self._max_waiting or self._characters + size > self._max_characters:
             self.dropped += 1
         else:
             self._waiting.append(message)
+            self._characters += size
 
     async def run(self) -> None:
         """Writes until cancelled, then writes what is left."""
@@ -60,8 +69,10 @@ class MessageLog:
     async def _write(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting[: self._max_batch], self._waiting[self._max_batch :]
+            self._characters -= sum(len(message.payload) for message in batch)
             try:
-                await self._database.call("log_messages", {"p_rows": msgspec.Raw(_encode(batch))}, scope=SYSTEM)
+                rows = msgspec.Raw(storable(_encode(batch)))
+                await self._database.call("log_messages", {"p_rows": rows}, scope=SYSTEM)
             except DomainError as error:
                 self.dropped += len(batch)
                 log.warning("message log: %d frames dropped so far (%s)", self.dropped, error.code)

@@ -135,10 +135,10 @@ def _reading(where: Where, transaction_id: int | None, value: dict[str, Any], re
     samples: list[Sample] = value.get("sampledValue") or []
     context, columns, others = normalise(samples)
     measured = believe(value.get("timestamp"), received_at)
-    seal = blake2b(_encode((where, value)), digest_size=8).digest()
+    digest = int.from_bytes(blake2b(_encode((where, value)), digest_size=8).digest(), signed=True)
     return {**where._asdict(), "transaction_id": _int64(transaction_id),
             "measured_at": measured.at, "clock_trusted": measured.trusted, "received_at": received_at,
-            "context": context, **columns, "samples": others or None, "digest": int.from_bytes(seal, signed=True)}  # fmt: skip
+            "context": context, **columns, "samples": others or None, "digest": digest}  # fmt: skip
 
 
 def _int64(number: int | None) -> int | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -16,11 +15,10 @@ import msgspec
 
 from backend.database import SYSTEM, Database
 from backend.domain.errors import DatabaseUnavailable, DomainError
+from backend.domain.json_text import storable
 
 log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
-# PostgreSQL's json cannot hold U+0000; the escape is replaced unless its backslash is itself escaped.
-_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
 
 class _Item(NamedTuple):
@@ -57,7 +55,7 @@ class Lane:
         that says why these rows cannot be stored.
         """
         loop = asyncio.get_running_loop()
-        encoded = [_without_nul(_encode(row)) for row in rows]
+        encoded = [storable(_encode(row)) for row in rows]
         item = _Item(kind, encoded, loop.create_future(), loop.time() + self._patience_s)
         self._waiting.append(item)
         if self._flushing is None and self._timer is None:
@@ -99,9 +97,9 @@ class Lane:
         return batch
 
     async def _store(self, batch: list[_Item]) -> None:
-        """Commits a batch. Rows that cannot be stored are found by trying each alone; the others go through."""
+        """Commits a batch. Rows that cannot be stored are found by halving; the others go through."""
         try:
-            answers = await self._call(batch)
+            self._settle(batch, await self._call(batch))
         except DatabaseUnavailable as error:
             self._fail(batch, error)
         except DomainError as error:
@@ -109,14 +107,12 @@ class Lane:
                 log.warning("rows of kind %s cannot be stored: %s", batch[0].kind, error.detail)
                 self._fail(batch, error)
             else:
-                for item in batch:
-                    await self._store([item])
+                middle = len(batch) // 2
+                await self._store(batch[:middle])
+                await self._store(batch[middle:])
         except Exception as error:
             log.exception("a batch failed in an unforeseen way")
             self._fail(batch, error)
-        else:
-            self.batches += 1
-            self._settle(batch, answers)
 
     async def _call(self, batch: list[_Item]) -> dict[str, list[Any]]:
         """One round trip; while the database is away, tries again until the first row's patience ends."""
@@ -139,6 +135,7 @@ class Lane:
                 pause_s = min(pause_s * 2, 1.0)
 
     def _settle(self, batch: list[_Item], answers: dict[str, list[Any]]) -> None:
+        self.batches += 1
         taken: dict[str, int] = {}
         for item in batch:
             start = taken.get(item.kind, 0)
@@ -152,7 +149,3 @@ class Lane:
         for item in batch:
             if not item.done.done():
                 item.done.set_exception(error)
-
-
-def _without_nul(encoded: bytes) -> bytes:
-    return _NUL.sub(rb"\1\\ufffd", encoded) if b"\\u0000" in encoded else encoded

@@ -32,7 +32,6 @@ from backend.api.paging import Cursors
 from backend.services.directory import Directory
 
 VERSION: Final = "0.1.0"
-MAX_BODY_BYTES: Final = 256 * 1024
 PUBLIC: Final[tuple[APIRouter, ...]] = (health.router, auth.public)
 GUARDED: Final[tuple[APIRouter, ...]] = tuple(
     noun.router
@@ -69,8 +68,9 @@ def create_app(lifespan: Lifespan | None = None) -> FastAPI:
         version=VERSION,
         description=_DESCRIPTION,
         lifespan=lifespan,
-        max_body_size=MAX_BODY_BYTES,
         redirect_slashes=False,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
         generate_unique_id_function=_operation_id,
     )
     problems.install(app)

@@ -1,4 +1,4 @@
-"""What surrounds every request: its id, headers that browsers heed, and the last catch for our own faults."""
+"""What surrounds every request: its id, a bound on its body, and the last catch for our own faults."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ import json
 import logging
 import re
 import uuid
+from http import HTTPStatus
 from typing import Final
 from urllib.parse import quote, unquote
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backend.api.bodies import SLASH
 from backend.api.problems import MEDIA_TYPE, problem_document
 
+MAX_BODY_BYTES: Final = 256 * 1024
 REQUEST_ID_HEADER: Final = "X-Request-ID"
 _ACCEPTED_ID: Final = re.compile(r"[A-Za-z0-9_.-]{8,64}")
 _ENCODED_SLASH: Final = re.compile(rb"%2f", re.IGNORECASE)
@@ -45,12 +48,27 @@ class Envelope:
             await send(message)
 
         try:
-            await self._app(scope, receive, send_marked)
+            await self._app(scope, _bounded(receive), send_marked)
         except Exception:
             _log.exception("%s %s failed", scope["method"], scope["path"], extra={"request_id": request_id})
             if begun:
                 raise
             await _fail(send_marked, request_id)
+
+
+def _bounded(receive: Receive) -> Receive:
+    """Counts the body as it comes; raises HTTPException 413 as soon as it is too large."""
+    size = 0
+
+    async def receive_counted() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > MAX_BODY_BYTES:
+            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A body has at most {MAX_BODY_BYTES} bytes.")
+        return message
+
+    return receive_counted
 
 
 def _keep_encoded_slashes(scope: Scope) -> None:

@@ -10,7 +10,7 @@ import json
 from typing import Annotated, Any, Final, Generic, TypeVar
 
 from fastapi import Query, Request
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from backend.domain.errors import InvalidInput
 from backend.services.records import Page, PageRequest
@@ -23,6 +23,8 @@ _SEAL_BYTES: Final = 12
 
 class ItemList(BaseModel, Generic[T]):
     """One page of a list."""
+
+    model_config = ConfigDict(json_schema_extra={"description": "One page of a list."})
 
     items: list[T] = Field(description="The rows of this page.")
     next_cursor: str | None = Field(description="Send as `cursor` to get the next page; null on the last page.")

@@ -32,7 +32,7 @@ class NewUser(Body):
     name: Name = Field(description="Name of the person.")
     role: UserRole = Field(description="What the person may do; you can give no role that reaches further.")
     cpo_id: Uuid | None = Field(default=None, description="CPO, for roles of a CPO; else your own.")
-    locale: Locale = Field(default=Locale.INDONESIAN, description="Language of the screens.")
+    locale: Locale = Field(default=Locale.INDONESIAN, description="Language of the screens: `id` or `en`.")
     password: Password = Field(description="First password, 12 characters or more.")
 
 
@@ -40,7 +40,7 @@ class UserChanges(Body):
     """What to change; members left out stay as they are."""
 
     name: Name = Field(default_factory=absent, description="Name of the person.")
-    locale: Locale = Field(default_factory=absent, description="Language of the screens.")
+    locale: Locale = Field(default_factory=absent, description="Language of the screens: `id` or `en`.")
     active: bool = Field(default_factory=absent, description="False: may not log in any more.")
     password: Password = Field(default_factory=absent, description="New password, 12 characters or more.")
 

@@ -1,0 +1,156 @@
+"""A small platform behind the real application: two CPOs, their people, places, machines and sessions."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from backend.api.application import create_app, equip
+from backend.database import SYSTEM, DirectDatabase, Scope
+from backend.services.directory import Directory, build_directory
+
+SECRET = "a secret of the tests, long enough"
+NOBODY_KEY = "uniev_nobody_has_this_key"
+NOW = datetime.now(UTC).replace(microsecond=0)
+
+
+@dataclass
+class Tenant:
+    """Identifiers of one CPO and of what it owns."""
+
+    cpo_id: str
+    station_id: str
+    charger_id: str
+    session_id: str
+    transaction_id: int
+    token_id: str
+    user_id: str
+    key_id: str
+    command_id: str
+
+
+@dataclass
+class World:
+    """The application, its database, and clients of every role (`own` is the CPO of the tenant roles)."""
+
+    app: FastAPI
+    database: DirectDatabase
+    services: Directory
+    own: Tenant
+    other: Tenant
+    _stack: AsyncExitStack
+    _clients: dict[str, httpx.AsyncClient] = field(default_factory=dict)
+
+    def scope(self, role: str) -> Scope:
+        """The scope of a person with this role."""
+        cpo_id = None if role in ("emsv_admin", "noc_analyst") else self.own.cpo_id
+        return Scope(role, self.own.user_id, cpo_id)
+
+    async def client(self, role: str | None) -> httpx.AsyncClient:
+        """A client with the token of this role; None: without credentials."""
+        key = role or ""
+        if key not in self._clients:
+            transport = httpx.ASGITransport(app=self.app)
+            opened = httpx.AsyncClient(transport=transport, base_url="http://api.test")
+            if role:
+                token = self.services.tokens.access(self.scope(role), f"Person {role}")
+                opened.headers["Authorization"] = f"Bearer {token}"
+            self._clients[key] = await self._stack.enter_async_context(opened)
+        return self._clients[key]
+
+    async def connect(self, charger_id: str) -> None:
+        """Opens a connection of the charger, as the OCPP server records it."""
+        await self.database.call(
+            "beat_node", {"p_node": "node-1", "p_started": False, "p_stats": {"log_dropped": 3}}, scope=SYSTEM
+        )
+        row = {
+            "charger_id": charger_id,
+            "connection_id": "11111111-1111-4111-8111-111111111111",
+            "node": "node-1",
+            "protocol": "ocpp1.6",
+            "remote_address": "192.0.2.1",
+            "at": datetime.now(UTC).isoformat(),
+        }
+        await self.database.call("intake", {"p_events": {"connects": [row]}}, scope=SYSTEM)
+
+    async def add(self, table: str, **row: Any) -> dict[str, Any]:
+        """Puts one row into a table, as the platform."""
+        rows = await self.database.insert(table, [row], scope=SYSTEM)
+        return rows[0]
+
+    async def add_session(self, tenant: Tenant, **changes: Any) -> dict[str, Any]:
+        """A finished session of 10 kWh two hours ago, with changes."""
+        row = {
+            "cpo_id": tenant.cpo_id,
+            "station_id": tenant.station_id,
+            "charger_id": tenant.charger_id,
+            "evse_id": 1,
+            "connector_id": 1,
+            "protocol": "ocpp1.6",
+            "id_token": "CARD-1",
+            "start_key": f"{tenant.charger_id} {changes!r}",
+            "started_at": (NOW - timedelta(hours=2)).isoformat(),
+            "start_received_at": (NOW - timedelta(hours=2)).isoformat(),
+            "meter_start_wh": 1_000,
+            "stopped_at": (NOW - timedelta(hours=1)).isoformat(),
+            "meter_stop_wh": 11_000,
+            "energy_wh": 10_000,
+            "last_register_wh": 11_000,
+            "stop_reason": "Local",
+        }
+        return await self.add("sessions", **{**row, **changes})
+
+    async def running_session(self, tenant: Tenant, **changes: Any) -> dict[str, Any]:
+        """A session that runs since half an hour, 5 kWh so far."""
+        running = {
+            "started_at": (NOW - timedelta(minutes=30)).isoformat(),
+            "stopped_at": None,
+            "meter_stop_wh": None,
+            "energy_wh": None,
+            "stop_reason": None,
+            "last_register_wh": 6_000,
+            "last_power_w": 21_500,
+        }
+        return await self.add_session(tenant, **{**running, **changes})
+
+
+@pytest.fixture
+async def world(database: DirectDatabase) -> AsyncIterator[World]:
+    """The platform with its two CPOs."""
+    app = create_app()
+    services = build_directory(database, SECRET)
+    equip(app, services, SECRET)
+    own = await _tenant(database, "Nusantara Charge", "ID-JKT01-1")
+    other = await _tenant(database, "Borneo Volt", "ID-KTM01-1")
+    async with AsyncExitStack() as stack:
+        built = World(app, database, services, own, other, stack)
+        for tenant in (own, other):
+            session = await built.add_session(tenant)
+            tenant.session_id, tenant.transaction_id = session["id"], session["transaction_id"]
+        yield built
+
+
+async def _tenant(database: DirectDatabase, name: str, charger_id: str) -> Tenant:
+    async def add(table: str, **row: Any) -> dict[str, Any]:
+        return (await database.insert(table, [row], scope=SYSTEM))[0]
+
+    cpo_id = (await add("cpos", name=name))["id"]
+    station_id = (await add("stations", cpo_id=cpo_id, name=f"SPKLU {name}", city="Kota", province="Prov"))["id"]
+    charger = {"id": charger_id, "station_id": station_id, "current_type": "DC", "rated_power_w": 60_000}
+    await database.call("register_charger", {"p_charger": charger, "p_connector_count": 2}, scope=SYSTEM)
+    token = await add("id_tokens", cpo_id=cpo_id, token=f"CARD-{charger_id}"[:20])
+    email = f"admin@{charger_id.lower()}.test"
+    user = await add("users", cpo_id=cpo_id, email=email, name="Admin", role="cpo_admin", password_hash="x")
+    key = await add("api_keys", cpo_id=cpo_id, name="key", prefix="uniev_", key_hash=f"hash of {charger_id}")
+    expiry = (NOW + timedelta(hours=1)).isoformat()
+    command = await add(
+        "commands", cpo_id=cpo_id, charger_id=charger_id, action="ClearCache", payload={}, expires_at=expiry
+    )
+    return Tenant(cpo_id, station_id, charger_id, "", 0, token["id"], user["id"], key["id"], command["id"])

@@ -1,0 +1,96 @@
+"""The OpenAPI document is complete enough to generate a client from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from backend.api.application import create_app
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    return create_app().openapi()
+
+
+def _operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            yield f"{method} {path}", operation
+
+
+def _references(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        if isinstance(node.get("$ref"), str):
+            yield node["$ref"]
+        for value in node.values():
+            yield from _references(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _references(value)
+
+
+def test_every_operation_has_id_summary_description_and_tag(document: dict[str, Any]) -> None:
+    for name, operation in _operations(document):
+        for member in ("operationId", "summary", "description", "tags"):
+            assert operation.get(member), f"{name} has no {member}"
+
+
+def test_operation_ids_are_unique_and_usable_as_names(document: dict[str, Any]) -> None:
+    ids = [operation["operationId"] for _, operation in _operations(document)]
+    assert len(ids) == len(set(ids))
+    assert all(identifier.isidentifier() for identifier in ids)
+
+
+def test_every_parameter_and_member_is_described(document: dict[str, Any]) -> None:
+    for name, operation in _operations(document):
+        for parameter in operation.get("parameters", []):
+            assert parameter.get("description"), f"{name}: {parameter['name']}"
+    for schema_name, schema in document["components"]["schemas"].items():
+        assert schema.get("description"), schema_name
+        for member, described in schema.get("properties", {}).items():
+            assert described.get("description"), f"{schema_name}.{member}"
+
+
+def test_numbers_say_their_unit(document: dict[str, Any]) -> None:
+    units = {"_wh": "Wh", "_w": "W", "_s": "second", "_ms": "ms", "_percent": "percent", "_a": " A", "_v": " V"}
+    for schema_name, schema in document["components"]["schemas"].items():
+        for member, described in schema.get("properties", {}).items():
+            for ending, unit in units.items():
+                if member.endswith(ending):
+                    assert unit in described["description"], f"{schema_name}.{member}"
+
+
+def test_every_reference_resolves(document: dict[str, Any]) -> None:
+    references = set(_references(document))
+    assert references
+    for reference in references:
+        node: Any = document
+        for part in reference.removeprefix("#/").split("/"):
+            node = node[part]
+        assert node
+
+
+def test_every_answer_has_a_schema_and_every_error_is_a_problem(document: dict[str, Any]) -> None:
+    for name, operation in _operations(document):
+        for status, answer in operation["responses"].items():
+            if status == "204":
+                continue
+            (kind,) = answer["content"]
+            problem = int(status) >= 400 and (name, status) != ("get /ready", "503")
+            assert kind == ("application/problem+json" if problem else "application/json"), (name, status)
+            assert answer["content"][kind]["schema"], (name, status)
+
+
+def test_the_paths_of_the_first_edition_are_there(document: dict[str, Any]) -> None:
+    first = {
+        "/api/chargers": {"get", "post"},
+        "/api/chargers/{charger_id}/status": {"put"},
+        "/api/client/remote-start": {"post"},
+        "/api/client/remote-stop": {"post"},
+        "/api/analytics/dashboard": {"get"},
+    }
+    for path, methods in first.items():
+        assert methods <= document["paths"][path].keys()

@@ -47,7 +47,7 @@ def dropdown(name: str, label: str, options: Sequence[str], words: Callable[[str
     return choice or None
 
 
-def search(name: str, label: str, hint: str, label_visibility: str = "collapsed") -> str:
+def search(name: str, label: str, hint: str, *, labelled: bool = False) -> str:
     """Free text, lower case, applied while typing pauses."""
     text: str | None = st.text_input(
         label,
@@ -56,6 +56,6 @@ def search(name: str, label: str, hint: str, label_visibility: str = "collapsed"
         icon=":material/search:",
         bind="query-params",
         live="400ms",
-        label_visibility=label_visibility,
+        label_visibility="visible" if labelled else "collapsed",
     )
     return (text or "").strip()

@@ -14,9 +14,10 @@ from dashboards.common.widgets import empty, failed
 
 _ASSETS = Path(__file__).parent.parent / "assets"
 _CSS = """<style>
-.stMainBlockContainer { padding-top: 1.6rem; padding-bottom: 3rem; padding-left: 2.2rem; padding-right: 2.2rem; max-width: 1560px }
-.st-key-fixed_head { position: sticky; top: 0; z-index: 90; background: var(--st-background-color, inherit) }
-.stMainBlockContainer h1 { font-size: 1.6rem; padding: 0 0 .2rem }
+.stMainBlockContainer { padding: 1.6rem 2.2rem 3rem; max-width: 1560px }
+.stMainBlockContainer h1 { padding: 0 0 .2rem }
+.st-key-fixed_head { position: sticky; top: 0; z-index: 90 }
+.st-key-map_box [data-testid="stDeckGlJsonChart"] { border-radius: 8px; background: rgba(124, 200, 255, .16) }
 [data-testid="stMetricValue"] { font-variant-numeric: tabular-nums }
 </style>"""
 

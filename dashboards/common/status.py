@@ -33,13 +33,16 @@ COLOURS: Mapping[str, str] = {
 }
 _DARK = "#17211E"
 _DISC = '<circle cx="8" cy="8" r="6.6" fill="{c}" stroke="{d}" stroke-width=".9"/>'
-_RING = '<circle cx="8" cy="8" r="5.6" fill="none" stroke="{c}" stroke-width="2.6"/><circle cx="8" cy="8" r="7" fill="none" stroke="{d}" stroke-width=".7"/>'
+_RING = (
+    '<circle cx="8" cy="8" r="5.6" fill="none" stroke="{c}" stroke-width="2.6"/>'
+    '<circle cx="8" cy="8" r="7" fill="none" stroke="{d}" stroke-width=".7"/>'
+)
 _DIAMOND = '<path d="M8 .9 15.1 8 8 15.1.9 8Z" fill="{c}" stroke="{d}" stroke-width=".9"/>'
 _SQUARE = '<rect x="1.8" y="1.8" width="12.4" height="12.4" fill="{c}" stroke="{d}" stroke-width=".9"/>'
 _SHAPES: Mapping[str, str] = {
     "available": _DISC,
     "charging": _DISC + '<path d="M9.1 2.6 4.6 9h2.7l-.6 4.4L11.4 7H8.6Z" fill="{d}"/>',
-    "preparing": _RING + '<circle cx="8" cy="8" r="1.7" fill="{d}"/>',
+    "preparing": _RING + '<circle cx="8" cy="8" r="2" fill="{c}" stroke="{d}" stroke-width=".7"/>',
     "suspended": _DISC + '<path d="M5.4 5h1.9v6H5.4zM8.8 5h1.9v6H8.8z" fill="{d}"/>',
     "finishing": _DISC + '<path d="m4.8 8.2 2.3 2.3 4.2-4.6" fill="none" stroke="{d}" stroke-width="1.7"/>',
     "reserved": _DIAMOND + '<circle cx="8" cy="8" r="2.2" fill="{d}"/>',

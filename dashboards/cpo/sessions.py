@@ -32,9 +32,9 @@ def filter_bar(viewer: Viewer) -> None:
     with one:
         dropdown("station", t("column.station"), list(names), lambda code: names[code], t("sessions.all_stations"))
     with two:
-        search("charger", t("column.charger"), t("sessions.charger_hint"), label_visibility="visible")
+        search("charger", t("column.charger"), t("sessions.charger_hint"), labelled=True)
     with three:
-        search("token", t("column.id_token"), t("sessions.token_hint"), label_visibility="visible")
+        search("token", t("column.id_token"), t("sessions.token_hint"), labelled=True)
     with four:
         st.date_input(t("sessions.days"), value=[], key="days", bind="query-params", format="DD/MM/YYYY")
     chips("open", t("column.state"), ("true", "false"), lambda code: t(f"sessions.open_{code}"))
@@ -82,7 +82,8 @@ def _trail(wanted: dict[str, Any]) -> list[str | None]:
     """Cursors of the pages walked so far; new filters begin at the first page."""
     kept = st.session_state.get("session_trail")
     if kept is None or kept[0] != wanted:
-        kept = st.session_state["session_trail"] = (wanted, [None])
+        first: list[str | None] = [None]
+        kept = st.session_state["session_trail"] = (wanted, first)
     trail: list[str | None] = kept[1]
     return trail
 

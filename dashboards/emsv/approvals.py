@@ -12,7 +12,7 @@ from dashboards.common.panel import ago, draw
 from dashboards.common.texts import t
 from dashboards.common.viewer import Viewer, require_viewer
 from dashboards.common.widgets import as_of, empty, failed, line, table
-from dashboards.emsv import data
+from dashboards.emsv import data, figures
 
 COLUMNS = ("charger", "maker", "serial", "firmware", "link", "heard")
 
@@ -25,7 +25,7 @@ def listing(viewer: Viewer) -> None:
     draw(table(COLUMNS, map(_row, answer.items)), "waiting")
 
 
-def _row(row: data.Row) -> Markup:
+def _row(row: figures.Row) -> Markup:
     return line(
         Markup("<b>{}</b>").format(row["id"]),
         " ".join(filter(None, (row["vendor"], row["model"]))) or "–",

@@ -12,7 +12,7 @@ from dashboards.common import door
 from dashboards.common.api import Api, ApiDown, ApiRefused, SignedOut
 from dashboards.common.gate import SESSION_HEADER
 from dashboards.common.status import STATES, svg
-from dashboards.emsv.data import points
+from dashboards.emsv.figures import points
 
 ASSETS = Path(__file__).parent.parent / "assets"
 ICON = 64
@@ -72,5 +72,6 @@ async def atlas(_: Request) -> Response:
         for n, name in enumerate(NAMES)
     )
     width = ICON * len(NAMES)
-    body = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{ICON}" viewBox="0 0 {width} {ICON}">{shapes}</svg>'
+    size = f'width="{width}" height="{ICON}" viewBox="0 0 {width} {ICON}"'
+    body = f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{shapes}</svg>'
     return Response(body, media_type="image/svg+xml", headers=_A_DAY)

@@ -15,9 +15,9 @@ from dashboards.common.status import STATES, counts, shape, word
 from dashboards.common.texts import t
 from dashboards.common.viewer import Viewer
 from dashboards.common.widgets import as_of, empty
-from dashboards.emsv import data, geo
+from dashboards.emsv import data, figures, geo
 
-_VIEW = pdk.ViewState(latitude=-2.4, longitude=118.0, zoom=4.1, min_zoom=3, max_zoom=14)
+_VIEW = pdk.ViewState(latitude=-2.3, longitude=118.0, zoom=3.52, min_zoom=3, max_zoom=14)
 _LAND = {"light": [214, 224, 220], "dark": [44, 58, 64]}
 _NATION = {"light": [236, 242, 239], "dark": [66, 84, 92]}
 _LINE = {"light": [139, 156, 150], "dark": [120, 140, 148]}
@@ -25,30 +25,30 @@ _LINE = {"light": [139, 156, 150], "dark": [120, 140, 148]}
 
 def now(viewer: Viewer) -> None:
     answer = data.overview(viewer)
-    figures = answer.data
+    said = answer.data
     draw(as_of(answer), "as_of")
-    _figures(figures, viewer)
-    if not figures["stations"]:
+    _figures(said, viewer)
+    if not said["stations"]:
         return empty("nation.empty", key="empty")
     left, right = st.columns([7, 3])
-    with left:
-        _map(figures["stations"])
+    with left, st.container(key="map_box"):
+        _map(said["stations"])
     with right:
         st.subheader(t("nation.states"))
-        draw(_states(figures["connectors"], viewer), "states")
+        draw(_states(said["connectors"], viewer), "states")
         st.subheader(t("nation.station"))
-        _one(figures["stations"], viewer)
+        _one(said["stations"], viewer)
 
 
-def _figures(figures: dict[str, Any], viewer: Viewer) -> None:
-    language, chargers, sessions = viewer.language, figures["chargers"], figures["sessions"]
+def _figures(said: dict[str, Any], viewer: Viewer) -> None:
+    language, chargers, sessions = viewer.language, said["chargers"], said["sessions"]
     tiles = [
-        ("power", f.power(figures["power_now_w"], language)),
+        ("power", f.power(said["power_now_w"], language)),
         ("active", f.number(sessions["active"], language)),
-        ("energy", f.energy(figures["energy_today_wh"], language)),
+        ("energy", f.energy(said["energy_today_wh"], language)),
         ("started", f.number(sessions["started_today"], language)),
         ("online", f"{f.number(chargers['connected'], language)} / {f.number(chargers['total'], language)}"),
-        ("dropped", f.number(figures["log"]["dropped_total"], language)),
+        ("dropped", f.number(said["log"]["dropped_total"], language)),
     ]
     for column, (name, value) in zip(st.columns(len(tiles)), tiles, strict=True):
         column.metric(t(f"kpi.{name}.label"), value, help=t(f"kpi.{name}.help"), border=True)
@@ -67,7 +67,7 @@ def _states(by_state: dict[str, int], viewer: Viewer) -> Markup:
 
 def _map(rows: list[dict[str, Any]]) -> None:
     """Outlines and stations come by URL; the address of the stations changes only when their look does."""
-    marked = data.points(rows)
+    marked = figures.points(rows)
     theme = "dark" if st.context.theme.type == "dark" else "light"
     troubled = sum(point["s"] in ("faulted", "offline") for point in marked)
     st.pydeck_chart(
@@ -77,7 +77,7 @@ def _map(rows: list[dict[str, Any]]) -> None:
             layers=[
                 _outline("region", _LAND[theme], _LINE[theme]),
                 _outline("indonesia", _NATION[theme], _LINE[theme]),
-                _symbols(data.version(marked)),
+                _symbols(figures.version(marked)),
             ],
             tooltip={"text": "{n}\n{c}"},
             parameters={"clearColor": [0, 0, 0, 0]},

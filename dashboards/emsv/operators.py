@@ -11,7 +11,7 @@ from dashboards.common.status import STATES, counts
 from dashboards.common.texts import t
 from dashboards.common.viewer import Viewer
 from dashboards.common.widgets import as_of, csv_button, empty, line, table
-from dashboards.emsv import data
+from dashboards.emsv import data, figures
 
 COLUMNS = ("cpo", "state", "stations", "connectors", "power", "created")
 
@@ -21,19 +21,19 @@ def listing(viewer: Viewer) -> None:
     draw(as_of(answer), "as_of")
     if not answer.items:
         return empty("operators.empty", key="empty")
-    rows = data.per_cpo(answer.items, data.stations(viewer).items, data.overview(viewer).data["stations"])
+    rows = figures.per_cpo(answer.items, data.stations(viewer).items, data.overview(viewer).data["stations"])
     draw(table(COLUMNS, [_row(row, viewer) for row in rows], numbers=("stations", "power")), "cpos")
     csv_button([_flat(row) for row in rows], ("id", "name", "status", "stations", "power_w", *STATES), "cpos")
 
 
-def _flat(row: data.Row) -> data.Row:
+def _flat(row: figures.Row) -> figures.Row:
     """One line of the export: connectors by state as columns."""
     cpo = row["cpo"]
     head = {"id": cpo["id"], "name": cpo["name"], "status": cpo["status"]}
     return {**head, "stations": row["stations"], "power_w": row["power_w"], **row["connectors"]}
 
 
-def _row(row: data.Row, viewer: Viewer) -> Markup:
+def _row(row: figures.Row, viewer: Viewer) -> Markup:
     cpo = row["cpo"]
     return line(
         Markup("<b>{}</b>").format(cpo["name"]),

@@ -170,7 +170,7 @@ class EmbeddedPostgres:
         arguments = ["--auth=trust", "--encoding=UTF8", "--locale=C", "--locale-provider=builtin"]
         result = account.run("initdb", [*arguments, "--builtin-locale=C.UTF-8", "-U", "postgres", "-D", str(draft)])
         if result.returncode:
-            raise DatabaseUnavailable(f"Cannot create the database in {self.cluster}: {_last_line(result.stdout)}")
+            raise DatabaseUnavailable(f"Cannot create the database in {self.cluster}: {_cause(result.stdout)}")
         draft.replace(self.cluster)
 
     def _remove_leftovers(self) -> None:
@@ -188,12 +188,16 @@ class EmbeddedPostgres:
         log_file = self.cluster / "server.log"
         arguments = ["-w", "-t", str(int(_START_TIMEOUT_S)), "-D", str(self.cluster), "-l", str(log_file)]
         arguments += ["-o", f"{options} -k '{self.socket_dir}'", "start"]
-        while (result := account.run("pg_ctl", arguments)).returncode:
-            cause = _last_line(_tail(log_file))
+        while True:
+            written = log_file.stat().st_size if log_file.exists() else 0
+            result = account.run("pg_ctl", arguments)
+            if not result.returncode:
+                break
+            said = _text_from(log_file, written)
             # After kill -9 of the server its children need a moment to notice and let go of the memory.
-            if "still in use" not in _tail(log_file) or time.monotonic() > deadline:
+            if "still in use" not in said or time.monotonic() > deadline:
                 raise DatabaseUnavailable(
-                    f"The embedded PostgreSQL does not start: {cause or _last_line(result.stdout)}"
+                    f"The embedded PostgreSQL does not start: {_cause(said) or _cause(result.stdout)}"
                 )
             time.sleep(0.1)
         _log.info("embedded PostgreSQL started", extra={"cluster": str(self.cluster)})
@@ -337,14 +341,15 @@ def _turn_exclusive(descriptor: int) -> bool:
     return True
 
 
-def _tail(path: Path, size: int = 4096) -> str:
+def _text_from(path: Path, offset: int) -> str:
     try:
-        return path.read_bytes()[-size:].decode(errors="replace")
+        return path.read_bytes()[offset:].decode(errors="replace")
     except OSError:
         return ""
 
 
-def _last_line(text: str) -> str:
+def _cause(text: str) -> str:
+    """The first line that tells of an error, else the last line."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    telling = [line for line in lines if "FATAL" in line or "error" in line.lower()]
-    return (telling or lines or ["no reason given"])[-1]
+    telling = [line for line in lines if "FATAL" in line or "error:" in line.lower()]
+    return (telling[:1] or lines[-1:] or [""])[0]

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -23,10 +24,17 @@ from tests.support.waiting import eventually, wait_until
 
 
 @pytest.fixture
-def data_dir(tmp_path: Path) -> Iterator[Path]:
+def place() -> Iterator[Path]:
+    """A directory outside of pytest's own, which a concurrent pytest of root closes to other users."""
+    with tempfile.TemporaryDirectory(prefix="uniev-embedded-") as directory:
+        yield Path(directory)
+
+
+@pytest.fixture
+def data_dir(place: Path) -> Iterator[Path]:
     """A directory for one cluster; whatever server a failed test leaves behind is ended."""
-    yield tmp_path / "data"
-    if (process := EmbeddedPostgres(tmp_path / "data").postmaster()) is not None:
+    yield place / "data"
+    if (process := EmbeddedPostgres(place / "data").postmaster()) is not None:
         process.kill()
         process.wait(10)
 
@@ -191,8 +199,8 @@ def test_a_creation_that_was_interrupted_begins_anew(data_dir: Path) -> None:
     assert not (data_dir / "postgres.new").exists()
 
 
-def test_a_directory_too_deep_for_a_socket_works(tmp_path: Path) -> None:
-    server = EmbeddedPostgres(tmp_path / ("d" * 60) / ("e" * 60))
+def test_a_directory_too_deep_for_a_socket_works(place: Path) -> None:
+    server = EmbeddedPostgres(place / ("d" * 60) / ("e" * 60))
     assert server.ensure_running()
     assert answers(server)
     server.close()

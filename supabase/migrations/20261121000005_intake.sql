@@ -25,7 +25,7 @@ language sql set search_path = '' as $$
 $$;
 
 -- [{charger_id, connection_id, node, protocol, remote_address, at}]: the newest socket of a charger wins.
-create function private.open_connections(p_rows json) returns json
+create function private.open_connections(p_rows json) returns void
 language plpgsql set search_path = '' as $$
 begin
     insert into public.connections as k
@@ -40,18 +40,16 @@ begin
         protocol = excluded.protocol, remote_address = excluded.remote_address,
         connected_at = excluded.connected_at, last_seen_at = excluded.last_seen_at, disconnected_at = null
     where k.connected_at <= excluded.connected_at;
-    return (select json_agg(true) from json_array_elements(p_rows));
 end
 $$;
 
 -- [{charger_id, connection_id, at}]: closes only the socket it names, so a late close of an old one is harmless.
-create function private.close_connections(p_rows json) returns json
+create function private.close_connections(p_rows json) returns void
 language plpgsql set search_path = '' as $$
 begin
     update public.connections k set disconnected_at = r.at
     from json_to_recordset(p_rows) as r(charger_id text, connection_id uuid, at timestamptz)
     where k.charger_id = r.charger_id and k.connection_id = r.connection_id and k.disconnected_at is null;
-    return (select json_agg(true) from json_array_elements(p_rows));
 end
 $$;
 
@@ -113,7 +111,7 @@ $$;
 
 -- [{charger_id, evse_id, connector_id, status, error_code, error_info, vendor_error_code, at, received_at}]
 -- evse_id 0 speaks of the charger as a whole.
-create function private.record_statuses(p_rows json) returns json
+create function private.record_statuses(p_rows json) returns void
 language plpgsql set search_path = '' as $$
 declare
     r record;
@@ -146,7 +144,6 @@ begin
           and (m.payload ->> 'connectorId')::integer in (0, r.evse_id)
           and (m.payload ->> 'type' = 'Inoperative') = (r.status = 'Unavailable');
     end loop;
-    return (select json_agg(true) from json_array_elements(p_rows));
 end
 $$;
 

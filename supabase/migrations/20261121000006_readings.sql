@@ -4,7 +4,7 @@
 --   current_a, voltage_v, soc_percent, temperature_c, samples, digest}]
 -- A reading belongs to the session its transaction id names on this charger; without a usable id (absent, 0,
 -- foreign) to the session that ran on that connector at that time, if any (OCPP 1.6 §4.7).
-create function private.record_readings(p_rows json) returns json
+create function private.record_readings(p_rows json) returns void
 language plpgsql set search_path = '' as $$
 begin
     with incoming as (
@@ -67,46 +67,33 @@ begin
     from latest l
     where s.id = l.session_id and s.stopped_at is null
       and (s.last_reading_at is null or s.last_reading_at <= l.measured_at);
-    return (select json_agg(true) from json_array_elements(p_rows));
 end
 $$;
 
--- One transaction for what many chargers said in the last few milliseconds. Chargers speak one message at a
--- time, so no two rows depend on each other, except a stop's own last readings, which follow it here.
--- {kind: [rows]} -> {kind: [answers]}
-create function public.intake(p_events json) returns json
-language plpgsql set search_path = '' as $$
+-- One transaction for what many chargers said in the last few milliseconds: an array of rows per kind, null for
+-- none. Chargers speak one message at a time, so no two rows depend on each other. Answers stand under the kinds
+-- that have some, in the order of the rows.
+-- A batch is a handful of rows whatever the number of chargers, and the planner cannot know it: nested loops over
+-- indexes are always right here, a hash of all chargers never is.
+create function public.intake(p_gates json default null, p_connects json default null, p_boots json default null,
+    p_statuses json default null, p_tokens json default null, p_starts json default null, p_stops json default null,
+    p_readings json default null, p_disconnects json default null) returns json
+language plpgsql set search_path = ''
+    set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off set jit = off as $$
 declare
-    answers jsonb := '{}';
+    gates json; boots json; tokens json; starts json; stops json;
 begin
-    if p_events -> 'gates' is not null then
-        answers := answers || jsonb_build_object('gates', private.gate_chargers(p_events -> 'gates'));
-    end if;
-    if p_events -> 'connects' is not null then
-        answers := answers || jsonb_build_object('connects', private.open_connections(p_events -> 'connects'));
-    end if;
-    if p_events -> 'boots' is not null then
-        answers := answers || jsonb_build_object('boots', private.record_boots(p_events -> 'boots'));
-    end if;
-    if p_events -> 'statuses' is not null then
-        answers := answers || jsonb_build_object('statuses', private.record_statuses(p_events -> 'statuses'));
-    end if;
-    if p_events -> 'tokens' is not null then
-        answers := answers || jsonb_build_object('tokens', private.check_tokens(p_events -> 'tokens'));
-    end if;
-    if p_events -> 'starts' is not null then
-        answers := answers || jsonb_build_object('starts', private.start_sessions(p_events -> 'starts'));
-    end if;
-    if p_events -> 'stops' is not null then
-        answers := answers || jsonb_build_object('stops', private.stop_sessions(p_events -> 'stops'));
-    end if;
-    if p_events -> 'readings' is not null then
-        answers := answers || jsonb_build_object('readings', private.record_readings(p_events -> 'readings'));
-    end if;
-    if p_events -> 'disconnects' is not null then
-        answers := answers || jsonb_build_object('disconnects', private.close_connections(p_events -> 'disconnects'));
-    end if;
-    return answers::json;
+    if p_gates is not null then gates := private.gate_chargers(p_gates); end if;
+    if p_connects is not null then perform private.open_connections(p_connects); end if;
+    if p_boots is not null then boots := private.record_boots(p_boots); end if;
+    if p_statuses is not null then perform private.record_statuses(p_statuses); end if;
+    if p_tokens is not null then tokens := private.check_tokens(p_tokens); end if;
+    if p_starts is not null then starts := private.start_sessions(p_starts); end if;
+    if p_stops is not null then stops := private.stop_sessions(p_stops); end if;
+    if p_readings is not null then perform private.record_readings(p_readings); end if;
+    if p_disconnects is not null then perform private.close_connections(p_disconnects); end if;
+    if coalesce(gates, boots, tokens, starts, stops) is null then return '{}'; end if;
+    return json_build_object('gates', gates, 'boots', boots, 'tokens', tokens, 'starts', starts, 'stops', stops);
 end
 $$;
 
@@ -123,10 +110,10 @@ $$;
 revoke execute on all functions in schema private from public;
 revoke execute on function public.discover_charger(text, text),
     public.touch_connections(text, json, timestamptz), public.beat_node(text, boolean, jsonb),
-    public.intake(json), public.log_messages(json) from public;
+    public.intake(json, json, json, json, json, json, json, json, json), public.log_messages(json) from public;
 grant execute on function public.discover_charger(text, text),
     public.touch_connections(text, json, timestamptz), public.beat_node(text, boolean, jsonb),
-    public.intake(json), public.log_messages(json) to service_role;
+    public.intake(json, json, json, json, json, json, json, json, json), public.log_messages(json) to service_role;
 grant execute on function private.gate_chargers(json), private.open_connections(json), private.close_connections(json),
     private.record_boots(json), private.record_statuses(json), private.token_facts(uuid, text, uuid),
     private.check_tokens(json), private.supersede(text, integer, integer, timestamptz, uuid),

@@ -78,7 +78,7 @@ class World:
             "remote_address": "192.0.2.1",
             "at": datetime.now(UTC).isoformat(),
         }
-        await self.database.call("intake", {"p_events": {"connects": [row]}}, scope=SYSTEM)
+        await self.database.call("intake", {"p_connects": [row]}, scope=SYSTEM)
 
     async def add(self, table: str, **row: Any) -> dict[str, Any]:
         """Puts one row into a table, as the platform."""

@@ -200,7 +200,7 @@ async def test_a_connector_shows_its_running_session_and_offline_overrides(world
         "charger_id": world.own.charger_id, "evse_id": 1, "connector_id": 1, "status": "Charging",
         "error_code": "NoError", "at": session["started_at"], "received_at": session["started_at"],
     }  # fmt: skip
-    await world.database.call("intake", {"p_events": {"statuses": [status]}}, scope=SYSTEM)
+    await world.database.call("intake", {"p_statuses": [status]}, scope=SYSTEM)
 
     async def first() -> dict[str, Any]:
         found: dict[str, Any] = (await client.get("/api/connectors")).json()["items"][0]

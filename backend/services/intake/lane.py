@@ -114,19 +114,17 @@ class Lane:
             log.exception("a batch failed in an unforeseen way")
             self._fail(batch, error)
 
-    async def _call(self, batch: list[_Item]) -> dict[str, list[Any]]:
+    async def _call(self, batch: list[_Item]) -> dict[str, list[Any] | None]:
         """One round trip; while the database is away, tries again until the first row's patience ends."""
         loop = asyncio.get_running_loop()
         kinds: dict[str, list[bytes]] = {}
         for item in batch:
             kinds.setdefault(item.kind, []).extend(item.rows)
-        body = b"{%s}" % b",".join(b'"%s":[%s]' % (kind.encode(), b",".join(rows)) for kind, rows in kinds.items())
+        args = {f"p_{kind}": msgspec.Raw(b"[%s]" % b",".join(rows)) for kind, rows in kinds.items()}
         pause_s = 0.05
         while True:
             try:
-                answers: dict[str, list[Any]] = await self._database.call(
-                    "intake", {"p_events": msgspec.Raw(body)}, scope=SYSTEM
-                )
+                answers: dict[str, list[Any] | None] = await self._database.call("intake", args, scope=SYSTEM)
                 return answers
             except DatabaseUnavailable:
                 if loop.time() + pause_s > batch[0].deadline:
@@ -134,7 +132,7 @@ class Lane:
                 await asyncio.sleep(pause_s)
                 pause_s = min(pause_s * 2, 1.0)
 
-    def _settle(self, batch: list[_Item], answers: dict[str, list[Any]]) -> None:
+    def _settle(self, batch: list[_Item], answers: dict[str, list[Any] | None]) -> None:
         self.batches += 1
         taken: dict[str, int] = {}
         for item in batch:
@@ -142,7 +140,8 @@ class Lane:
             taken[item.kind] = start + len(item.rows)
             self.rows += len(item.rows)
             if not item.done.done():
-                item.done.set_result(answers[item.kind][start : start + len(item.rows)])
+                told = answers.get(item.kind)  # kinds without answers are only stored
+                item.done.set_result(told[start : start + len(item.rows)] if told else [None] * len(item.rows))
 
     @staticmethod
     def _fail(batch: list[_Item], error: Exception) -> None:

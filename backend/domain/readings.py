@@ -9,15 +9,15 @@ others. Numbers travel as text, so that nothing is rounded on the way to `numeri
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
 Sample = Mapping[str, Any]
 Columns = dict[str, str | None]
 
 ENERGY: Final = "Energy.Active.Import.Register"
-_PLAIN = re.compile(r"-?\d{1,9}(\.\d{1,3})?", re.ASCII).fullmatch
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII).fullmatch
 _LONGEST_NUMBER: Final = 30  # digits before the point; beyond, arithmetic would overflow
 
@@ -32,6 +32,8 @@ COLUMNS: Final[dict[str, tuple[str, int]]] = {
 }
 _BASE_UNITS: Final = {None, "Wh", "W", "A", "V", "Percent", "Celsius", "Celcius"}
 _SCALES: Final = {"kWh": Decimal(1000), "kW": Decimal(1000)}
+_LINES: Final = {"L1", "L2", "L3", "L1-N", "L2-N", "L3-N"}  # line-to-line values and N say nothing of the sum
+_NOTHING: Final[Columns] = dict.fromkeys((column for column, _ in COLUMNS.values()), None)
 _SUMMED: Final = {"energy_wh", "power_w"}  # over phases; of current and voltage the highest phase is told
 
 
@@ -53,58 +55,66 @@ def normalise(samples: Sequence[Sample]) -> tuple[str | None, Columns, list[list
     `columns` has every column of COLUMNS, None where nothing was said. `others` holds what no column tells:
     [measurand, phase, location, context, unit, value].
     """
-    columns: Columns = dict.fromkeys((column for column, _ in COLUMNS.values()), None)
+    columns: Columns = _NOTHING.copy()
     phases: dict[str, list[Decimal]] = {}
     others: list[list[Any]] = []
     context: str | None = None
     for sample in samples:
-        name = sample.get("measurand") or ENERGY
-        phase = sample.get("phase")
-        context = context or sample.get("context")
-        target = COLUMNS.get(name)
-        text = _column_text(sample, target) if target else None
-        if target and text is not None and phase is None and columns[target[0]] is None:
-            columns[target[0]] = text
-            continue
-        if target and text is not None and _is_line(phase):
-            phases.setdefault(target[0], []).append(Decimal(text))
-        others.append(
-            [
-                name,
-                phase,
-                sample.get("location"),
-                sample.get("context"),
-                sample.get("unit"),
-                sample.get("value"),
-            ]
-        )
+        get = sample.get
+        value, phase, unit, location = get("value"), get("phase"), get("unit"), get("location")
+        context = context or get("context")
+        plan = _plan(get("measurand") or ENERGY, phase, unit, location, get("format"))
+        if plan is not None:
+            text = _column_text(value, plan)
+            if plan.total and text is not None and columns[plan.column] is None:
+                columns[plan.column] = text
+                continue
+            if plan.line and text is not None:
+                phases.setdefault(plan.column, []).append(Decimal(text))
+        others.append([get("measurand") or ENERGY, phase, location, get("context"), unit, value])
     for column, values in phases.items():
         if columns[column] is None:  # a total was not said: never add total and phases
             columns[column] = str(sum(values) if column in _SUMMED else max(values))
     return context, columns, others
 
 
-def _column_text(sample: Sample, target: tuple[str, int]) -> str | None:
-    """The value in the column's unit as exact text; None if it cannot be read or does not fit."""
-    if sample.get("format") == "SignedData" or (
-        sample.get("location") in ("Inlet", "Body") and target[0] == "energy_wh"
-    ):
+class _Plan(NamedTuple):
+    """How samples of one kind are read. `total`: speaks of all phases; `line`: of a single one (L1, L1-N)."""
+
+    column: str
+    digits: int
+    total: bool
+    line: bool
+    unit: str | None
+    is_plain: Callable[[str], object] | None  # tells a value that is its own column text
+
+
+@lru_cache(maxsize=4096)
+def _plan(measurand: str, phase: str | None, unit: str | None, location: str | None, form: str | None) -> _Plan | None:
+    """None for samples that no column holds. A charger repeats a dozen kinds for ever, hence the cache."""
+    if measurand not in COLUMNS or form == "SignedData":
         return None
-    value, unit = sample.get("value"), sample.get("unit")
-    if unit in _BASE_UNITS and isinstance(value, str) and _PLAIN(value) and target[1] >= 9:
+    column, digits = COLUMNS[measurand]
+    if column == "energy_wh" and location in ("Inlet", "Body"):
+        return None
+    is_plain = re.compile(rf"-?\d{{1,{digits}}}(\.\d{{1,3}})?", re.ASCII).fullmatch if unit in _BASE_UNITS else None
+    return _Plan(column, digits, phase is None, phase in _LINES, unit, is_plain)
+
+
+def _column_text(value: Any, plan: _Plan) -> str | None:
+    """The value in the column's unit as exact text; None if it cannot be read or does not fit."""
+    if plan.is_plain is not None and type(value) is str and plan.is_plain(value):
         return value
     number = read_number(value)
-    if number is None:
-        return None
-    return fit(_to_base(number, unit), target[1])
+    return None if number is None else fit(_to_base(number, plan.unit), plan.digits)
 
 
-def _to_base(number: Decimal, unit: object) -> Decimal:
+def _to_base(number: Decimal, unit: str | None) -> Decimal:
     if unit == "Fahrenheit":
         return (number - 32) * 5 / 9
     if unit == "K":
         return number - Decimal("273.15")
-    return number * _SCALES.get(str(unit), Decimal(1))
+    return number * _SCALES.get(unit or "", Decimal(1))
 
 
 def fit(number: Decimal, digits: int) -> str | None:
@@ -112,8 +122,3 @@ def fit(number: Decimal, digits: int) -> str | None:
     if abs(number) >= Decimal(10) ** digits:
         return None
     return f"{number.quantize(Decimal('0.001')).normalize():f}"
-
-
-def _is_line(phase: object) -> bool:
-    """Single lines (L1, L1-N); line-to-line values and N say nothing of the sum."""
-    return phase in ("L1", "L2", "L3", "L1-N", "L2-N", "L3-N")

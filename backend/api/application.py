@@ -94,10 +94,19 @@ def _operation_id(route: APIRoute) -> str:
     return route.name
 
 
+def _add_body_problems(document: dict[str, Any]) -> None:
+    """Whatever takes a body may find it unreadable or too large."""
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            if "requestBody" in operation:
+                operation["responses"] |= {str(k): v for k, v in problems.responses(400, 413).items()}
+
+
 def _openapi(app: FastAPI) -> dict[str, Any]:
     """FastAPI's document, with our form of errors instead of its own."""
     if app.openapi_schema is None:
         document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+        _add_body_problems(document)
         schemas = document["components"]["schemas"]
         for name in ("HTTPValidationError", "ValidationError"):
             schemas.pop(name, None)

@@ -11,7 +11,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Annotated, Any, Final, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from backend.api.bodies import absent
@@ -29,12 +29,21 @@ class OcppPayload(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
+def _one_decimal(limit: float) -> float:
+    """OCPP 1.6 §7.14: at most one digit behind the point."""
+    if round(limit, 1) != limit:
+        raise ValueError("has more than one digit behind the point")
+    return limit
+
+
 INT32_MAX: Final = 2**31 - 1
 Tag = Annotated[str, Field(min_length=1, max_length=20, pattern=r"^[ -~]+$")]
 Text50 = Annotated[str, Field(min_length=1, max_length=50, pattern=r"^[ -~]+$")]
 ConnectorNumber = Annotated[int, Field(ge=1, le=INT32_MAX, strict=True)]
 NonNegative = Annotated[int, Field(ge=0, le=INT32_MAX, strict=True)]
-Limit = Annotated[float, Field(ge=0, le=1_000_000_000)]
+Limit = Annotated[
+    float, Field(ge=0, le=1_000_000_000, json_schema_extra={"multipleOf": 0.1}), AfterValidator(_one_decimal)
+]
 
 
 class AvailabilityType(StrEnum):

@@ -34,7 +34,9 @@ Services = Annotated[Directory, Depends(directory)]
 async def identify(request: Request, services: Services, bearer: Bearer, api_key: ApiKeyText) -> Caller:
     """Who calls, by access token or API key. Raises Unauthenticated."""
     request_id = request.scope.get("state", {}).get("request_id")
-    if bearer is not None:
+    if "authorization" in request.headers:  # if it does not hold, a good key beside it does not excuse it
+        if bearer is None:
+            raise Unauthenticated("The Authorization header is not of the form `Bearer <access token>`.")
         return services.tokens.read(bearer.credentials, request_id)
     if api_key:
         return await services.api_keys.recognise(api_key, request_id)

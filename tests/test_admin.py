@@ -1,0 +1,125 @@
+"""`python -m backend.admin`: each command as an administrator types it, on a real database."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+import pytest
+
+from backend import admin
+from backend.doctor import Finding, _differing, _disk
+from backend.services.passwords import MIN_PASSWORD_LENGTH
+from backend.settings import Settings
+
+PASSWORD = "a long enough password"
+
+
+@pytest.fixture(autouse=True)
+def environment(settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The command line reads its settings from the environment, as always."""
+    assert settings.database_url is not None
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DATABASE_URL", settings.database_url.get_secret_value())
+    monkeypatch.setenv("UNIEV_DATA_DIR", str(tmp_path / "data"))
+    for variable in ("OCPP", "API", "CPO", "EMSV", "SIMEV"):
+        monkeypatch.setenv(f"UNIEV_{variable}_PORT", "0")
+
+
+def _run(line: str, *more: str) -> int:
+    return admin.main([*line.split(), *more])
+
+
+def _typed(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(text + "\n"))
+
+
+def test_the_first_administrator_is_made(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    _typed(monkeypatch, PASSWORD)
+    assert _run("create-user --role emsv_admin --email Me@Example.ORG --password-stdin") == 0
+    out = capsys.readouterr().out
+    assert "me@example.org" in out and PASSWORD not in out
+
+
+def test_the_password_is_asked_for_twice(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    answers = iter([PASSWORD, PASSWORD, PASSWORD, "another"])
+    monkeypatch.setattr("getpass.getpass", lambda prompt: next(answers))
+    assert _run("create-user --role noc_analyst --email noc@example.org") == 0
+    with pytest.raises(SystemExit, match="differ"):
+        _run("create-user --role noc_analyst --email noc2@example.org")
+    assert "noc@example.org" in capsys.readouterr().out
+
+
+def test_a_short_password_is_refused_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _typed(monkeypatch, "short")
+    assert _run("create-user --role emsv_admin --email me@example.org --password-stdin") == 1
+    assert capsys.readouterr().err.strip() == f"A password has {MIN_PASSWORD_LENGTH} characters or more."
+
+
+def test_a_cpo_gets_its_people_and_keys_by_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run("create-cpo", "Borneo Volt") == 0
+    assert _run("create-cpo", "Borneo Volt") == 1
+    _typed(monkeypatch, PASSWORD)
+    assert _run("create-user --role cpo_admin --email a@b.test --password-stdin --cpo", "borneo volt") == 0
+    capsys.readouterr()
+    assert _run("create-api-key --name ERP --days 30 --cpo", "Borneo Volt") == 0
+    printed = capsys.readouterr()
+    assert re.fullmatch(r"uniev_[\w-]{43}\n", printed.out)
+    assert "once" in printed.err
+
+
+def test_an_unknown_cpo_is_answered_with_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run("create-api-key --name ERP --cpo Nobody") == 1
+    assert "none yet; see create-cpo" in capsys.readouterr().err
+    _run("create-cpo", "Borneo Volt")
+    assert _run("create-api-key --name ERP --cpo Nobody") == 1
+    assert "Borneo Volt" in capsys.readouterr().err
+
+
+def test_migrate_and_seed_may_be_repeated(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run("migrate") == _run("seed-demo") == _run("seed-demo") == 0
+    out = capsys.readouterr().out
+    assert "60 stations" in out and "stands already" in out and "emsv@demo.uniev.id" in out
+
+
+def test_the_doctor_says_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run("doctor") == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line[:4].strip() for line in lines if "OCPP server" in line] == ["FAIL"]
+    assert any(line.startswith("ok    database: answers") for line in lines)
+    assert any("make run" in line for line in lines)
+
+
+def test_the_doctor_survives_a_database_that_is_away(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://nobody:secret@127.0.0.1:1/none")
+    assert _run("doctor") == 1
+    out = capsys.readouterr().out
+    assert "FAIL  database: The database cannot be reached" in out
+    assert "secret" not in out
+
+
+def test_settings_that_do_not_fit_are_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("UNIEV_SECRET_KEY", "short")
+    assert _run("migrate") == 1
+    assert "32 characters" in capsys.readouterr().err
+
+
+def test_missing_and_differing_packages_are_told_apart() -> None:
+    text = "pytest==0.0.1  # old\nno-such-package==1.0\n-c constraints.txt\n# comment\n"
+    first, second = _differing(text)
+    assert first.startswith("pytest is ") and first.endswith("instead of 0.0.1")
+    assert second == "no-such-package is missing"
+
+
+def test_a_data_directory_that_does_not_exist_yet_is_measured_at_its_parent(tmp_path: Path) -> None:
+    found = _disk(tmp_path / "a" / "b")
+    assert isinstance(found, Finding) and found.ok

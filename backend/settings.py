@@ -59,9 +59,7 @@ class Settings(BaseSettings):
     cpo_port: int = Field(8501, ge=0, le=65535, description="Port of the CPO dashboard (under `make run`).")
     emsv_port: int = Field(8502, ge=0, le=65535, description="Port of the EMSV dashboard (under `make run`).")
     simev_port: int = Field(8503, ge=0, le=65535, description="Port of the simulator screen (under `make run`).")
-    demo: bool = Field(
-        True, description="1: seed the demo nation and run the simulated fleet; 0: an empty platform."
-    )
+    demo: bool = Field(True, description="1: seed the demo nation and run the simulated fleet; 0: an empty platform.")
     secret_key_given: SecretStr | None = Field(
         None,
         validation_alias="UNIEV_SECRET_KEY",

@@ -17,9 +17,7 @@ class DomainError(Exception):
     code = "internal_error"
     status = 500
 
-    def __init__(
-        self, detail: str = "", *, code: str | None = None, members: Sequence[tuple[str, str]] = ()
-    ) -> None:
+    def __init__(self, detail: str = "", *, code: str | None = None, members: Sequence[tuple[str, str]] = ()) -> None:
         super().__init__(detail or self.code)
         self.detail = detail or self.code.replace("_", " ")
         self.members = tuple(members)

@@ -49,6 +49,12 @@ begin
     raise exception using errcode = 'P0001', message = p_message, hint = p_code;
 end
 $$;
+create function public.scratch_fail(p_sqlstate text) returns void
+language plpgsql set search_path = '' as $$
+begin
+    raise exception using errcode = p_sqlstate, message = 'as asked';
+end
+$$;
 create function public.scratch_sleep(p_seconds double precision) returns void
 language sql set search_path = '' set statement_timeout = '100ms' as 'select pg_sleep(p_seconds)';
 create function public.scratch_platform_only() returns integer

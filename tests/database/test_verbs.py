@@ -1,46 +1,15 @@
-"""The contract of the six verbs, the same assertions over both transports."""
+"""The five verbs on tables: the same assertions over both transports."""
 
 import uuid
-from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-import msgspec
 import pytest
 
-from backend.database import MAX_ROWS, SYSTEM, Database, Scope
-from backend.domain.errors import (
-    ChargerOffline,
-    Conflict,
-    DatabaseTimeout,
-    DomainError,
-    Forbidden,
-    InvalidInput,
-    NotFound,
-    UnknownFunction,
-)
-from tests.support.postgres import execute
-from tests.support.stores import SCRATCH, TRANSPORTS, open_store
-
-
-@pytest.fixture(params=TRANSPORTS)
-async def store(request: pytest.FixtureRequest, dsn: str) -> AsyncIterator[Database]:
-    """Both transports, over a database that also holds the scratch objects."""
-    await execute(dsn, SCRATCH)
-    postgrest = request.getfixturevalue("postgrest") if request.param == "supabase" else None
-    async with open_store(request.param, dsn, postgrest) as opened:
-        yield opened
-
-
-def ranked(*ranks: int, **more: Any) -> list[dict[str, Any]]:
-    return [{"rank": rank, "name": f"thing {rank}", **more} for rank in ranks]
-
-
-async def ranks(store: Database, **query: Any) -> list[int]:
-    rows = await store.select("things", scope=SYSTEM, columns="rank", **query)
-    return [row["rank"] for row in rows]
-
+from backend.database import MAX_ROWS, SYSTEM, Database
+from backend.domain.errors import Conflict, InvalidInput
+from tests.database.rows import ranked, ranks
 
 # -- values --------------------------------------------------------------------------------------------------
 
@@ -78,9 +47,7 @@ async def test_values_come_back_as_json_would_give_them(store: Database) -> None
 
 
 async def test_times_in_any_zone_come_back_in_utc(store: Database) -> None:
-    [row] = await store.insert(
-        "things", ranked(1, at="2026-11-21T07:00:00+07:00"), scope=SYSTEM, columns="at"
-    )
+    [row] = await store.insert("things", ranked(1, at="2026-11-21T07:00:00+07:00"), scope=SYSTEM, columns="at")
     assert row == {"at": "2026-11-21T00:00:00+00:00"}
 
 
@@ -138,10 +105,7 @@ async def test_select_gives_the_named_columns_only(store: Database) -> None:
 @pytest.mark.parametrize("direction", ["asc", "desc"])
 async def test_keyset_pages_meet_every_row_once(store: Database, direction: str) -> None:
     """Many rows share their first order column, as sessions that began in the same second do."""
-    rows = [
-        {**row, "name": f'n"{row["rank"] // 3}', "at": "2026-01-01T00:00:00.123456Z"}
-        for row in ranked(*range(10))
-    ]
+    rows = [{**row, "name": f'n"{row["rank"] // 3}', "at": "2026-01-01T00:00:00.123456Z"} for row in ranked(*range(10))]
     await store.insert("things", rows, scope=SYSTEM)
     order = [("at", direction), ("name", direction), ("rank", direction)]
     seen: list[int] = []
@@ -248,182 +212,3 @@ async def test_update_and_delete_without_filter_are_refused(store: Database) -> 
     with pytest.raises(InvalidInput):
         await store.delete("things", scope=SYSTEM, where=[])
     assert await ranks(store, where=[("name", "eq", "thing 1")]) == [1]
-
-
-# -- functions -----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("function", "args", "answer"),
-    [
-        ("scratch_add", {"p_a": 1}, 6),
-        ("scratch_add", {"p_b": 1, "p_a": 2}, 3),
-        ("scratch_nothing", None, None),
-        ("scratch_null", None, None),
-        ("scratch_none", None, []),
-        ("scratch_numbers", {}, [1, 2, 3]),
-        ("scratch_table", None, [{"n": 1, "word": "one"}, {"n": 2, "word": "two"}]),
-        ("scratch_things", {"p_least": 0}, []),
-    ],
-)
-async def test_call_gives_the_same_shape_on_both_transports(
-    store: Database, function: str, args: dict[str, Any] | None, answer: Any
-) -> None:
-    assert await store.call(function, args, scope=SYSTEM) == answer
-
-
-async def test_call_returns_rows_of_a_table(store: Database) -> None:
-    await store.insert("things", ranked(1, 2, 3), scope=SYSTEM)
-    found = await store.call("scratch_things", {"p_least": 2}, scope=SYSTEM)
-    assert found == await store.select(
-        "things", scope=SYSTEM, where=[("rank", "gte", 2)], order=[("rank", "asc")]
-    )
-
-
-@pytest.mark.parametrize("rows", [[{"a": 1.5}], b'[{"a":1.5}]', msgspec.Raw(b'[{"a":1.5}]')])
-async def test_call_takes_values_and_encoded_json_alike(store: Database, rows: Any) -> None:
-    args = {"p_rows": rows, "p_at": datetime(2026, 1, 1, tzinfo=UTC), "p_tags": ["x", 'y,"z"']}
-    assert await store.call("scratch_echo", args, scope=SYSTEM) == {
-        "rows": [{"a": 1.5}],
-        "at": "2026-01-01T00:00:00+00:00",
-        "tags": ["x", 'y,"z"'],
-    }
-
-
-@pytest.mark.parametrize(
-    ("function", "args"),
-    [("scratch_absent", {}), ("scratch_add", {"p_a": 1, "p_c": 1}), ("scratch_add", {})],
-)
-async def test_unknown_functions_and_arguments_say_so(
-    store: Database, function: str, args: dict[str, Any]
-) -> None:
-    with pytest.raises(UnknownFunction):
-        await store.call(function, args, scope=SYSTEM)
-
-
-# -- errors --------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("rows", "kind", "code"),
-    [
-        (ranked(1), Conflict, "already_exists"),
-        ([{"rank": None}], InvalidInput, "missing_value"),
-        (ranked(2, parent_rank=99), InvalidInput, "unknown_reference"),
-        ([{"rank": 2, "name": "x" * 300}], InvalidInput, "rule_violated"),
-        ([{"rank": "many"}], InvalidInput, "invalid_value"),
-        ([{"rank": 2, "at": "yesterday-ish"}], InvalidInput, "invalid_value"),
-        ([{"rank": 2, "nmae": "x"}], InvalidInput, "unknown_column"),
-    ],
-)
-async def test_what_the_database_refuses_has_one_class_and_code(
-    store: Database, rows: list[dict[str, Any]], kind: type[DomainError], code: str
-) -> None:
-    await store.insert("things", ranked(1), scope=SYSTEM)
-    with pytest.raises(kind) as refused:
-        await store.insert("things", rows, scope=SYSTEM)
-    assert refused.value.code == code
-    assert refused.value.detail
-
-
-async def test_a_conflict_names_the_key(store: Database) -> None:
-    await store.insert("things", ranked(7), scope=SYSTEM)
-    with pytest.raises(Conflict) as refused:
-        await store.insert("things", ranked(7), scope=SYSTEM)
-    assert refused.value.detail == "Key (rank)=(7) already exists."
-
-
-@pytest.mark.parametrize(
-    ("where", "code"),
-    [
-        ([("rank", "eq", "many")], "invalid_value"),
-        ([("rank", "like", 1)], "invalid_filter"),
-        ([("rank", "eq", None)], "invalid_filter"),
-        ([("rank", "is", 5)], "invalid_filter"),
-        ([("ranc", "eq", 5)], "unknown_column"),
-    ],
-)
-async def test_filters_that_make_no_sense_are_refused(
-    store: Database, where: list[tuple[str, str, Any]], code: str
-) -> None:
-    with pytest.raises(InvalidInput) as refused:
-        await store.select("things", scope=SYSTEM, where=where)
-    assert refused.value.code == code
-
-
-async def test_an_unknown_table_says_so(store: Database) -> None:
-    with pytest.raises(InvalidInput) as refused:
-        await store.select("thingies", scope=SYSTEM)
-    assert refused.value.code == "unknown_table"
-
-
-@pytest.mark.parametrize(
-    ("code", "kind", "status"),
-    [
-        ("charger_offline", ChargerOffline, 409),
-        ("not_found", NotFound, 404),
-        ("idempotency_conflict", Conflict, 409),
-        ("forbidden", Forbidden, 403),
-        ("meter_implausible", InvalidInput, 422),
-    ],
-)
-async def test_business_errors_of_functions_keep_code_and_words(
-    store: Database, code: str, kind: type[DomainError], status: int
-) -> None:
-    with pytest.raises(kind) as refused:
-        await store.call("scratch_refuse", {"p_message": "CP1 is asleep.", "p_code": code}, scope=SYSTEM)
-    assert (refused.value.code, refused.value.detail, refused.value.status) == (
-        code,
-        "CP1 is asleep.",
-        status,
-    )
-
-
-async def test_a_statement_that_takes_too_long_is_cut_short(store: Database) -> None:
-    with pytest.raises(DatabaseTimeout):
-        await store.call("scratch_sleep", {"p_seconds": 20}, scope=SYSTEM)
-
-
-async def test_after_an_error_the_next_call_works(store: Database) -> None:
-    for _ in range(6):
-        with pytest.raises(NotFound):
-            await store.call("scratch_refuse", {"p_message": "x", "p_code": "not_found"}, scope=SYSTEM)
-    assert await store.call("scratch_add", {"p_a": 1}, scope=SYSTEM) == 6
-
-
-# -- who asks ------------------------------------------------------------------------------------------------
-
-CPO, USER = "11111111-1111-1111-1111-111111111111", "22222222-2222-2222-2222-222222222222"
-
-
-async def test_a_person_steps_down_to_their_own_claims(store: Database) -> None:
-    who = await store.call("scratch_who", scope=Scope("cpo_admin", user_id=USER, cpo_id=CPO))
-    assert who == {
-        "role": "authenticated",
-        "claims": {
-            "role": "authenticated",
-            "sub": USER,
-            "app_metadata": {"cpo_id": CPO, "role": "cpo_admin"},
-        },
-    }
-
-
-async def test_the_platform_stays_the_service_role(store: Database) -> None:
-    await store.call("scratch_who", scope=Scope("noc_analyst", user_id=USER))
-    who = await store.call("scratch_who", scope=SYSTEM)
-    assert (who["role"], who["claims"]["role"]) == ("service_role", "service_role")
-
-
-async def test_a_person_may_not_call_what_is_the_platforms(store: Database) -> None:
-    with pytest.raises(Forbidden):
-        await store.call("scratch_platform_only", scope=Scope("emsv_admin", user_id=USER))
-    assert await store.call("scratch_platform_only", scope=SYSTEM) == 1
-
-
-async def test_a_person_sees_and_writes_their_own_rows(store: Database) -> None:
-    scope = Scope("cpo_admin", user_id=USER, cpo_id=CPO)
-    assert await store.insert("things", ranked(1, cpo_id=CPO), scope=scope, columns="rank") == [{"rank": 1}]
-    await store.insert("things", ranked(2, cpo_id=USER), scope=SYSTEM)
-    assert [row["rank"] for row in await store.select("things", scope=scope)] == [1]
-    with pytest.raises(Forbidden):
-        await store.insert("things", ranked(3, cpo_id=USER), scope=scope)

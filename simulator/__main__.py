@@ -110,9 +110,7 @@ async def _show(fleet: Fleet) -> None:
     while True:
         await asyncio.sleep(1 if terminal else 10)
         line = progress(fleet)
-        print(
-            f"\r\x1b[K{line}" if terminal else line, end="" if terminal else "\n", file=sys.stderr, flush=True
-        )
+        print(f"\r\x1b[K{line}" if terminal else line, end="" if terminal else "\n", file=sys.stderr, flush=True)
 
 
 async def run(options: argparse.Namespace) -> dict[str, Any] | None:

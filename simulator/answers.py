@@ -163,9 +163,7 @@ class Answers:
         if session is None:
             return Answer(call_result.RemoteStopTransaction("Rejected"))
         connector_id = session.connector_id
-        return Answer(
-            call_result.RemoteStopTransaction("Accepted"), lambda: self._device.stop(connector_id, "Remote")
-        )
+        return Answer(call_result.RemoteStopTransaction("Accepted"), lambda: self._device.stop(connector_id, "Remote"))
 
     def reset(self, type: str) -> Answer:
         """1.6 §5.14."""
@@ -178,9 +176,7 @@ class Answers:
             return Answer(call_result.UnlockConnector("NotSupported"))
         if connector.lock_jammed:
             return Answer(call_result.UnlockConnector("UnlockFailed"))
-        return Answer(
-            call_result.UnlockConnector("Unlocked"), lambda: self._device.stop(connector_id, "UnlockCommand")
-        )
+        return Answer(call_result.UnlockConnector("Unlocked"), lambda: self._device.stop(connector_id, "UnlockCommand"))
 
     def trigger_message(self, requested_message: str, connector_id: int | None = None) -> Answer:
         """1.6 §5.17, for the messages of the Core profile."""

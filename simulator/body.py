@@ -51,13 +51,9 @@ class Body(ABC):
         self.quirks = quirks or Quirks()
         self.books = Books()
         spec = spec or ChargerSpec()
-        self.configuration = Configuration(
-            **({"NumberOfConnectors": spec.connector_count} | (configuration or {}))
-        )
+        self.configuration = Configuration(**({"NumberOfConnectors": spec.connector_count} | (configuration or {})))
         self.charger = Charger(spec, self.clock.now(), registers_wh)
-        options = replace(
-            options or LinkOptions(), password=password, counted_ids=self.quirks.reuses_message_ids
-        )
+        options = replace(options or LinkOptions(), password=password, counted_ids=self.quirks.reuses_message_ids)
         self._tasks: set[asyncio.Future[Any]] = set()
         self._link = Link(url, identity, options, self.books, self.handlers, self._lost, self.start_task)
         self._outbox = Outbox(

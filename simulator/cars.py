@@ -33,6 +33,11 @@ MODELS = (
 )
 
 
+def slow_car() -> Vehicle:
+    """A car on a household cable: 8 A on one phase, 10 kW on DC."""
+    return Vehicle.at_soc(30, max_ac_w=1_840, max_dc_w=10_000, phases=1, model="Slow car")
+
+
 def arrive(chance: random.Random, *, direct_current: bool) -> Vehicle:
     """A car that needs energy and fits the plug."""
     fitting = [model for model in MODELS if model.max_dc_w or not direct_current]

@@ -292,9 +292,7 @@ class Charger:
         """Somebody was authorised and is yet to plug in (`waiting`), or has given up."""
         self._reach(connector_id, at).expecting = waiting
 
-    def suspend(
-        self, connector_id: int, at: datetime, *, ev: bool | None = None, evse: bool | None = None
-    ) -> None:
+    def suspend(self, connector_id: int, at: datetime, *, ev: bool | None = None, evse: bool | None = None) -> None:
         """The car (`ev`) or the charger (`evse`) holds back power, or lets it flow again (False)."""
         connector = self._reach(connector_id, at)
         connector.ev_suspended = connector.ev_suspended if ev is None else ev

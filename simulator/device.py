@@ -142,9 +142,7 @@ class SimulatedCharger(Routine):
         if session.open and self.configuration.flag("StopTransactionOnInvalidId"):
             self.start_task(self.stop(session.connector_id, "DeAuthorized"))
 
-    async def suspend(
-        self, connector_id: int = 1, *, ev: bool | None = None, evse: bool | None = None
-    ) -> None:
+    async def suspend(self, connector_id: int = 1, *, ev: bool | None = None, evse: bool | None = None) -> None:
         """The car (`ev`) or the charger (`evse`) pauses charging, or resumes it (False)."""
         self.charger.suspend(connector_id, self.clock.now(), ev=ev, evse=evse)
         await self.presence.report()

@@ -127,9 +127,7 @@ class Fleet:
     async def run(self) -> dict[str, Any]:
         """Run until the duration is over, every plug has had its visit (`once`), or `stop`."""
         self.running = [self._charger(member) for member in self.chargers]
-        lives = [
-            asyncio.create_task(self._life(number, charger)) for number, charger in enumerate(self.running)
-        ]
+        lives = [asyncio.create_task(self._life(number, charger)) for number, charger in enumerate(self.running)]
         keeper = asyncio.create_task(self._keep_memory())
         await self._until_over(lives)
         for task in (*lives, keeper):
@@ -182,12 +180,8 @@ class Fleet:
     # --- one charger ------------------------------------------------------------------------------------
 
     def _charger(self, member: Member) -> SimulatedCharger:
-        interval_s = self._sample_interval_s or (
-            self._plan.sample_interval_s if isinstance(self._plan, Mix) else 60
-        )
-        registers_wh = self._memory.registers(member.identity) or lifetime_registers(
-            member.spec, datetime.now(UTC)
-        )
+        interval_s = self._sample_interval_s or (self._plan.sample_interval_s if isinstance(self._plan, Mix) else 60)
+        registers_wh = self._memory.registers(member.identity) or lifetime_registers(member.spec, datetime.now(UTC))
         return SimulatedCharger(
             self.url,
             member.identity,

@@ -37,17 +37,13 @@ class PlatformApi:
             chargers = await self._pages(client, "/api/chargers", limit)
             tokens = await self._pages(client, "/api/id-tokens", None)
         accepted = [row for row in chargers if row.get("registration", "accepted") == "accepted"]
-        active = [
-            row["token"] for row in tokens if row.get("status") == "active" and not row.get("expires_at")
-        ]
+        active = [row["token"] for row in tokens if row.get("status") == "active" and not row.get("expires_at")]
         return [self._member(row) for row in accepted[:limit]], active
 
     async def _login(self, client: httpx.AsyncClient) -> str:
         while True:
             try:
-                answer = await client.post(
-                    "/api/auth/login", json={"email": self._email, "password": self._password}
-                )
+                answer = await client.post("/api/auth/login", json={"email": self._email, "password": self._password})
             except httpx.TransportError:
                 await asyncio.sleep(_PAUSE_S)
                 continue

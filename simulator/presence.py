@@ -16,7 +16,7 @@ from simulator.books import Books
 from simulator.charger import Charger
 from simulator.clock import Clock
 from simulator.configuration import Configuration
-from simulator.link import Link, Unreachable
+from simulator.link import IdentityRefused, Link, Unreachable
 from simulator.outbox import CallRefused, NotDelivered, Outbox, Unanswered
 from simulator.quirks import Quirks
 
@@ -32,7 +32,7 @@ class Presence:
     """Everything about being there. Nothing here knows of sessions; the outbox carries those.
 
     `boot_status` is the registration the platform gave (None before any); `problem` says in words why there
-    is no connection; `cable_in` is the network cable.
+    is no connection, `refused_with` the HTTP status of a refusal; `cable_in` is the network cable.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class Presence:
         self.books, self.link, self.outbox, self._quirks = books, link, outbox, quirks
         self.boot_status: str | None = None
         self.problem: str | None = None
+        self.refused_with: int | None = None
         self.cable_in = True
         self.heartbeat_due: datetime | None = None
         self.boot_due: datetime | None = None
@@ -70,8 +71,9 @@ class Presence:
             await self.link.connect()
         except Unreachable as error:
             self.problem = str(error)
+            self.refused_with = error.status if isinstance(error, IdentityRefused) else None
             raise
-        self.problem = None
+        self.problem = self.refused_with = None
 
     async def come_back(self) -> str:
         """Connect if needed, then boot (after power-up) or carry on (after a mere loss of network)."""

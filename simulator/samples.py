@@ -43,9 +43,7 @@ def _samples(reading: Reading, energy_wh: int, measurands: list[str], quirks: Qu
     celsius = "Celcius" if quirks.celcius else "Celsius"
     made: dict[str, list[Sample]] = {
         _ENERGY: _energy(energy_wh, reading.phases, quirks),
-        "Power.Active.Import": [
-            {"measurand": "Power.Active.Import", "value": str(reading.power_w), "unit": "W"}
-        ],
+        "Power.Active.Import": [{"measurand": "Power.Active.Import", "value": str(reading.power_w), "unit": "W"}],
         "Current.Import": _per_phase("Current.Import", str(reading.current_a), "A", reading),
         "Voltage": _per_phase("Voltage", str(reading.voltage_v), "V", reading),
         "SoC": [] if soc is None else [{"measurand": "SoC", "value": str(soc), "unit": "Percent"}],

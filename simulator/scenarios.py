@@ -25,6 +25,7 @@ Verb = Literal[
     "power_off",
     "power_on",
     "reboot",
+    "send",
 ]
 
 
@@ -33,7 +34,8 @@ class Step:
     """One thing that happens, then simulated time that passes (drawn evenly between the two `seconds`).
 
     `charge` lets time pass as long as a session is open; `tap_off` ends the session if it still runs.
-    `detail` is the OCPP error code of a fault or the kind of a reboot.
+    `detail` is the OCPP error code of a fault, the kind of a reboot, a text to send, or "slow" for a slow
+    car.
     """
 
     verb: Verb
@@ -83,6 +85,16 @@ class Mix:
     quirks: dict[str, float] = field(default_factory=dict)
     helpful: bool = False
 
+
+_BROKEN_FRAMES = (
+    '{"not":"a list"}',
+    '[2,"broken-1","MeterValues",{"connectorId":1,"transactionId":,"meterValue":[]}]',
+    '[2,"broken-2","Dance",{}]',
+    '[2,"broken-3","StartTransaction",{"connectorId":"one"}]',
+    '[9,"broken-4",{}]',
+    '[2,"broken-5","Heartbeat",null]',
+    "\u26a1 not JSON at all",
+)
 
 _ARRIVE = (Step("plug_in", (5, 25)), Step("tap"))
 _LEAVE = (Step("tap_off", (10, 90)), Step("unplug"))
@@ -189,6 +201,21 @@ SCENARIOS: dict[str, Scenario] = {
             *_LEAVE,
         ),
         Ending(sessions=1, cause="Local", boots=5),
+    ),
+    "slow-car": Scenario(
+        "A car that takes no more than a household socket gives",
+        (Step("plug_in", (5, 15), "slow"), Step("tap"), Step("charge", (1_800, 3_600)), *_LEAVE),
+        Ending(sessions=1, cause="Local"),
+    ),
+    "malformed-frame": Scenario(
+        "Frames that break the rules, between the messages of an honest session",
+        (
+            *_ARRIVE,
+            *(Step("send", (2, 5), text) for text in _BROKEN_FRAMES),
+            Step("charge", (300, 600)),
+            *_LEAVE,
+        ),
+        Ending(sessions=1, cause="Local"),
     ),
 }
 """Visits by name."""

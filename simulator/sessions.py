@@ -137,9 +137,7 @@ class Sessions:
         transaction_id = session.transaction_id if replacement == "own" else replacement
         return call.MeterValues(session.connector_id, [value], transaction_id)
 
-    def end(
-        self, connector_id: int, at: datetime, cause: str, id_token: str | None = None
-    ) -> BookedSession | None:
+    def end(self, connector_id: int, at: datetime, cause: str, id_token: str | None = None) -> BookedSession | None:
         """Close the session of a connector and queue its StopTransaction; None when there is none.
 
         `cause` is an OCPP 1.6 Reason; "Local" is the default and is left out of the message.
@@ -177,9 +175,7 @@ class Sessions:
 
         return answered
 
-    def _stop_data(
-        self, session: BookedSession, first: Reading | None, last: Reading
-    ) -> list[dict[str, Any]] | None:
+    def _stop_data(self, session: BookedSession, first: Reading | None, last: Reading) -> list[dict[str, Any]] | None:
         measurands = self.measurands("StopTxnSampledData")
         quirks = self._quirks()
         if quirks.stop_data and not measurands:

@@ -30,9 +30,7 @@ def summarise(fleet: Fleet) -> dict[str, Any]:
     """
     books = [charger.books for charger in fleet.running]
     rows = [session for book in books for session in book.sessions]
-    messages = {"sent": 0, "answered": 0, "errors": 0, "unanswered": 0} | _total(
-        book.messages for book in books
-    )
+    messages = {"sent": 0, "answered": 0, "errors": 0, "unanswered": 0} | _total(book.messages for book in books)
     return {
         "scenario": fleet.scenario,
         "seed": fleet.seed,

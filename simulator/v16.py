@@ -76,9 +76,7 @@ class Wire(ChargePoint):  # type: ignore[misc]
         self._ids = 0
         if counted_ids:
             self._unique_id_generator = self._next_id
-        self.route_map = {
-            action: self._route(action, handler) for action, handler in owner.handlers().items()
-        }
+        self.route_map = {action: self._route(action, handler) for action, handler in owner.handlers().items()}
         self.lost = asyncio.Event()
 
     def _next_id(self) -> str:
@@ -145,9 +143,7 @@ class Wire(ChargePoint):  # type: ignore[misc]
         Raises NotDelivered (connection lost meanwhile), Unanswered (timeout), CallRefused (CALLERROR, or an
         answer that breaks the schema).
         """
-        calling = asyncio.ensure_future(
-            self.call(payload, suppress=False, skip_schema_validation=not self._checked)
-        )
+        calling = asyncio.ensure_future(self.call(payload, suppress=False, skip_schema_validation=not self._checked))
         losing = asyncio.ensure_future(self.lost.wait())
         try:
             await asyncio.wait({calling, losing}, return_when=asyncio.FIRST_COMPLETED)

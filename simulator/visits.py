@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from simulator.cars import arrive
+from simulator.cars import arrive, slow_car
 from simulator.device import SimulatedCharger
+from simulator.outbox import NotDelivered
 from simulator.scenarios import Scenario, Step, Verb
 
 _NOTICE_S = 10
@@ -45,11 +47,12 @@ class Visit:
             await self._pass(min(_NOTICE_S, seconds))
             seconds -= _NOTICE_S
 
-    async def plug_in(self, _step: Step, seconds: float) -> None:
+    async def plug_in(self, step: Step, seconds: float) -> None:
         """Bring a car, unless one is there."""
         if self.charger.connectors[self.connector_id].vehicle is None:
             direct = self.charger.charger.spec.current_type == "DC"
-            await self.charger.plug_in(self.connector_id, arrive(self.chance, direct_current=direct))
+            car = slow_car() if step.detail == "slow" else arrive(self.chance, direct_current=direct)
+            await self.charger.plug_in(self.connector_id, car)
         await self._pass(seconds)
 
     async def tap(self, _step: Step, seconds: float) -> None:
@@ -79,6 +82,11 @@ async def _network_out(visit: Visit, _step: Step) -> None:
     visit.charger.drop_connection()
 
 
+async def _send(visit: Visit, step: Step) -> None:
+    with contextlib.suppress(NotDelivered):
+        await visit.charger.send_text(step.detail)
+
+
 async def _power_off(visit: Visit, _step: Step) -> None:
     visit.charger.power_off()
 
@@ -102,5 +110,6 @@ _VERBS: dict[Verb, Callable[[Visit, Step, float], Awaitable[None]]] = {
     "network_in": _plain(lambda visit, step: visit.charger.reconnect()),
     "power_off": _plain(_power_off),
     "power_on": _plain(lambda visit, step: visit.charger.power_on()),
+    "send": _plain(_send),
     "reboot": _plain(lambda visit, step: visit.charger.reboot(step.detail)),
 }

@@ -42,6 +42,7 @@ STATEMENT_TIMEOUT_S = 8.0
 _ACQUIRE_TIMEOUT_S = 10.0
 _ATTEMPTS = 4  # of what may be repeated after a lost connection
 _PAUSE_S = 0.15
+_SPARES = 2  # connections kept out of the pool between statements
 _SYSTEM_CLAIMS = '{"role":"service_role"}'
 _STEP_DOWN = "select set_config('role', 'authenticated', true), set_config('request.jwt.claims', $1, true)"
 _LOST = (
@@ -79,6 +80,7 @@ class DirectDatabase:
         self._calls: dict[tuple[str, tuple[str, ...]], str] = {}
         self._listeners: set[Listener] = set()
         self._pool: Any = None
+        self._spare: list[Connection] = []
 
     @classmethod
     async def open(
@@ -180,6 +182,8 @@ class DirectDatabase:
             await listener.stop()
         if self._pool is not None:
             try:
+                while self._spare:
+                    await self._pool.release(self._spare.pop())
                 await asyncio.wait_for(self._pool.close(), 5)
             except (TimeoutError, *_LOST):
                 self._pool.terminate()
@@ -227,12 +231,14 @@ class DirectDatabase:
         while True:
             attempts -= 1
             try:
-                async with self._connection() as connection:
-                    if scope.role == "system":
-                        return await connection.fetchval(statement, *parameters)
-                    async with connection.transaction():
-                        await connection.execute(_STEP_DOWN, claims(scope))
-                        return await connection.fetchval(statement, *parameters)
+                connection = await self._borrow()
+                try:
+                    value = await _fetch(connection, statement, parameters, scope)
+                except BaseException:
+                    await self._pool.release(connection)  # which also clears up after a cancelled statement
+                    raise
+                await self._give_back(connection)
+                return value
             except _LOST as error:
                 if attempts < 1:
                     raise _unavailable(error) from error
@@ -243,20 +249,38 @@ class DirectDatabase:
                 raise self._translated(error) from error
             await asyncio.sleep(_PAUSE_S)
 
+    async def _borrow(self) -> Connection:
+        """A connection at hand, else one of the pool. The pool's own way costs more than a small statement."""
+        while self._spare:
+            connection = self._spare.pop()
+            if not connection.is_closed():
+                return connection
+            await self._pool.release(connection)
+        return await self._acquire()
+
+    async def _give_back(self, connection: Connection) -> None:
+        if len(self._spare) < _SPARES:
+            self._spare.append(connection)
+        else:
+            await self._pool.release(connection)
+
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
+        connection = await self._acquire()
         try:
-            connection = await self._pool.acquire(timeout=_ACQUIRE_TIMEOUT_S)
+            yield connection
+        finally:
+            await self._pool.release(connection)
+
+    async def _acquire(self) -> Connection:
+        try:
+            return await self._pool.acquire(timeout=_ACQUIRE_TIMEOUT_S)
         except _LOST as error:
             if self._revive is None:
                 raise
             _log.warning("database refuses connections (%s): making sure that it runs", error)
             await self._revived()
-            connection = await self._pool.acquire(timeout=_ACQUIRE_TIMEOUT_S)
-        try:
-            yield connection
-        finally:
-            await self._pool.release(connection)
+            return await self._pool.acquire(timeout=_ACQUIRE_TIMEOUT_S)
 
     async def _revived(self) -> None:
         if self._revive is not None:
@@ -275,6 +299,14 @@ class DirectDatabase:
             self._calls.clear()  # the schema changed under us; the next call reads it anew
             self._catalogue = Catalogue()
         return outcome(error.sqlstate or "", error.message or str(error), detail=error.detail, hint=error.hint)
+
+
+async def _fetch(connection: Connection, statement: str, parameters: list[Any], scope: Scope) -> Any:
+    if scope.role == "system":
+        return await connection.fetchval(statement, *parameters)
+    async with connection.transaction():
+        await connection.execute(_STEP_DOWN, claims(scope))
+        return await connection.fetchval(statement, *parameters)
 
 
 def claims(scope: Scope) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import logging
 import resource
 from collections.abc import Awaitable, Callable
@@ -32,7 +33,7 @@ _SLOTS: Final = 60  # of the wheel that pings
 
 class Pace(NamedTuple):
     """Seconds. Each socket is pinged every `ping_every`; dropped when silent for `silent_for`, or when a handshake
-    or a close takes longer than `shy_for`. Life signs are stored every `tell_every`."""
+    takes longer than `shy_for`. Life signs are stored every `tell_every`."""
 
     ping_every: float = 60.0
     silent_for: float = 140.0
@@ -55,7 +56,9 @@ class OcppServer:
             message_log,
             nodes,
         )
-        self._sockets: set[ChargerSocket] = set()
+        self._shy: set[ChargerSocket] = set()  # not admitted yet
+        self._wheel: list[set[ChargerSocket]] = [set() for _ in range(_SLOTS)]
+        self._turns = itertools.cycle(range(_SLOTS))
         self._tasks: list[asyncio.Task[None]] = []
         self._closing: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -76,22 +79,25 @@ class OcppServer:
         """Closes every socket (1001: going away) and returns when everything told is stored."""
         if self._server is not None:
             self._server.close()
-        for socket in list(self._sockets):
+        for socket in self._sockets():
             socket.close(1001, "The server restarts.")
         await asyncio.sleep(0)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for socket in list(self._sockets):
+        for socket in self._sockets():
             socket.abort()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._lane.drain(), 3)
 
     # -- handshake
 
+    def _sockets(self) -> list[ChargerSocket]:
+        return [*self._shy, *(socket for slot in self._wheel for socket in slot)]
+
     def _socket(self, loop: asyncio.AbstractEventLoop) -> ChargerSocket:
         socket = ChargerSocket(self._admit, loop)
-        self._sockets.add(socket)
+        self._shy.add(socket)
         return socket
 
     async def _admit(self, socket: ChargerSocket, request: Request) -> tuple[str, Peer] | tuple[HTTPStatus, str]:
@@ -114,6 +120,8 @@ class OcppServer:
 
     def _on_open(self, connection: Connection) -> None:
         """Only now the newest socket wins: a handshake that fails after the gate displaces nobody."""
+        self._shy.discard(connection.socket)
+        self._wheel[next(self._turns)].add(connection.socket)
         self._registry.add(connection)
         self._spawn(self._record_connect(connection))
 
@@ -137,19 +145,23 @@ class OcppServer:
     # -- the clock
 
     async def _pulse(self) -> None:
-        """One wheel for all sockets: at each step a sixtieth is pinged, the silent and the shy are dropped."""
+        """One wheel for all sockets: at each step one slot's are pinged, the silent and the shy are dropped."""
         turn = 0
         while True:
             await asyncio.sleep(self._pace.ping_every / _SLOTS)
             turn = (turn + 1) % _SLOTS
             now = asyncio.get_running_loop().time()
-            connected = {connection.socket for connection in self._registry}
-            for socket in list(self._sockets):
+            for socket in [
+                socket for socket in self._shy if socket.is_gone or now - socket.heard_at > self._pace.shy_for
+            ]:
+                self._shy.discard(socket)
+                socket.abort()
+            for socket in list(self._wheel[turn]):
                 if socket.is_gone:
-                    self._sockets.discard(socket)
-                elif now - socket.heard_at > (self._pace.silent_for if socket in connected else self._pace.shy_for):
+                    self._wheel[turn].discard(socket)
+                elif now - socket.heard_at > self._pace.silent_for or socket.is_closing:
                     socket.abort()
-                elif hash(socket) // 16 % _SLOTS == turn:
+                else:
                     socket.ping()
 
     async def _tell(self) -> None:

@@ -104,6 +104,11 @@ class ChargerSocket(asyncio.Protocol):
         return self._transport is None
 
     @property
+    def is_closing(self) -> bool:
+        """The closing handshake has begun."""
+        return self._ws.state is CLOSING
+
+    @property
     def remote_address(self) -> str | None:
         """IP address of the other end."""
         peer = self._transport.get_extra_info("peername") if self._transport else None

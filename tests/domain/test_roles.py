@@ -20,9 +20,7 @@ def test_every_role_has_a_line_in_the_table_and_one_home() -> None:
 
 
 def test_the_noc_analyst_reads_everything_and_changes_nothing() -> None:
-    assert {p for p in Permission if allows("noc_analyst", p)} == {
-        p for p in Permission if p.endswith(":read")
-    }
+    assert {p for p in Permission if allows("noc_analyst", p)} == {p for p in Permission if p.endswith(":read")}
 
 
 def test_only_the_emsv_administrator_makes_cpos_and_approves_chargers() -> None:

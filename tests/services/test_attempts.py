@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import pytest
 
 from backend.domain.errors import TooManyAttempts
@@ -43,6 +45,7 @@ def test_failures_are_forgotten_with_time_and_with_success() -> None:
     attempts, _ = _failing(MAX_FAILURES)
     attempts.succeeded("a@b.test")
     attempts.check("a@b.test")
+    assert attempts._failures["a@b.test"] == deque()
 
 
 def test_memory_is_bounded_and_keeps_the_newest() -> None:

@@ -200,7 +200,7 @@ def _operator(province: str, position: int) -> str:
         return BORNEO
     if province in _ELSEWHERE:
         return KHATULISTIWA
-    return {3: KHATULISTIWA, 4: BORNEO}.get(position % 5, NUSANTARA)
+    return {4: KHATULISTIWA, 9: BORNEO}.get(position % 10, NUSANTARA)
 
 
 def _chargers(site_type: str, stem: str, draw: random.Random) -> Iterator[DemoCharger]:

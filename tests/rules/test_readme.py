@@ -29,7 +29,7 @@ START_COMMANDS = (
 METHODS = {"get", "post", "put", "patch", "delete"}
 INTERNAL_TARGETS = {"python"}  # the Makefile's own question whether there is a Python
 
-BLOCK = re.compile(r"^```(?:sh|bash|console)\n(.*?)^```", re.M | re.S)
+BLOCK = re.compile(r"^ *```(?:sh|bash|console)\n(.*?)^ *```", re.M | re.S)
 SPAN = re.compile(r"`([^`\n]+)`")
 TARGET = re.compile(r"^([a-z][\w-]*):", re.M)
 TABLE_ROW = re.compile(r"^\|(.+)\|$", re.M)
@@ -40,7 +40,7 @@ def commands(content: str) -> list[str]:
     """Command lines in shell blocks (continued lines joined, comments dropped) and in backticks."""
     blocks = "\n".join(BLOCK.findall(content)).replace("\\\n", " ")
     lines = [line.split(" #")[0].strip() for line in blocks.splitlines()]
-    spans = SPAN.findall(re.sub(r"^```.*?^```", "", content, flags=re.M | re.S))
+    spans = SPAN.findall(re.sub(r"^ *```.*?^ *```", "", content, flags=re.M | re.S))
     return [line for line in [*lines, *spans] if line and not line.startswith("#")]
 
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -104,9 +105,7 @@ class Api:
 
     def call(self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **options: Any) -> Any:
         """Raises ApiDown, ApiRefused, SignedOut."""
-        session = self._session()
-        if session.access_expires_at - time.time() < RENEW_BEFORE_S:
-            session = self._renew(session)
+        session = self._fresh()
         for attempt in (1, 2):
             bearer = {**(headers or {}), "Authorization": f"Bearer {session.access_token}"}
             try:
@@ -119,10 +118,19 @@ class Api:
 
     def sign_out(self) -> None:
         """Ends the login here and at the API; here even when the API does not answer."""
-        session = self._store.get(self._key)
-        self._store.delete(self._key)
-        if session:
-            withdraw(self._client, session.refresh_token)
+        try:
+            session = self._fresh()
+            withdraw(self._client, session.access_token, session.refresh_token)
+        except (SignedOut, ApiDown):
+            return
+        finally:
+            self._store.delete(self._key)
+
+    def _fresh(self) -> LoginSession:
+        """The session with an access token that is good for this call."""
+        session = self._session()
+        soon = session.access_expires_at - time.time() < RENEW_BEFORE_S
+        return self._renew(session) if soon else session
 
     def _session(self) -> LoginSession:
         session = self._store.get(self._key)
@@ -143,12 +151,11 @@ class Api:
             return self._store.renew(current, login)
 
 
-def withdraw(client: httpx.Client, refresh_token: str) -> None:
+def withdraw(client: httpx.Client, access_token: str, refresh_token: str) -> None:
     """Tell the API that a login has ended; not worth an error message when it does not answer."""
-    try:
-        ask(client, "POST", "/api/auth/logout", body={"refresh_token": refresh_token})
-    except (ApiDown, ApiRefused):
-        return
+    bearer = {"Authorization": f"Bearer {access_token}"}
+    with suppress(ApiDown, ApiRefused):
+        ask(client, "POST", "/api/auth/logout", body={"refresh_token": refresh_token}, headers=bearer)
 
 
 def _plain(params: Mapping[str, Any]) -> dict[str, Any]:

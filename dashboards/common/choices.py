@@ -34,8 +34,10 @@ def chips(name: str, label: str, options: Sequence[str], words: Callable[[str], 
 
 
 def dropdown(name: str, label: str, options: Sequence[str], words: Callable[[str], str], none: str) -> str | None:
-    """One of `options` or None, shown as `none`."""
+    """One of `options` or None, shown as `none`. Without options the address stays as it is."""
     current = param(name)
+    if not options:
+        return current
     choice: str | None = st.selectbox(
         label,
         ["", *options],

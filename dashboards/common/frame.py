@@ -1,6 +1,7 @@
 """What every room stands in: navigation, the person's corner, and the live region with its banner."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from dashboards.common import door
 from dashboards.common.api import ApiDown, ApiRefused, SignedOut
 from dashboards.common.texts import LANGUAGES, Language, t
 from dashboards.common.viewer import Viewer, leave, require_viewer
-from dashboards.common.widgets import empty, failed
+from dashboards.common.widgets import empty, failed, plain
 
 _ASSETS = Path(__file__).parent.parent / "assets"
 _CSS = """<style>
@@ -44,7 +45,8 @@ def open_house(dashboard: door.Dashboard, rooms: Sequence[Room]) -> None:
     st.html(_CSS)
     with st.sidebar:
         _corner(viewer)
-    page.run()
+    with forgiving("page"):
+        page.run()
 
 
 def _page(dashboard: door.Dashboard, room: Room, *, default: bool) -> st.Page:
@@ -60,7 +62,7 @@ def _page(dashboard: door.Dashboard, room: Room, *, default: bool) -> st.Page:
 
 def _corner(viewer: Viewer) -> None:
     """Who is signed in, for whom, the language, and the way out."""
-    st.markdown(f"**{_plain(viewer.name)}**  \n{_plain(viewer.cpo_name or 'EMSV')} · {t(f'role.{viewer.role}')}")
+    st.markdown(f"**{plain(viewer.name)}**  \n{plain(viewer.cpo_name or 'EMSV')} · {t(f'role.{viewer.role}')}")
     names: dict[Language, str] = {"id": "Indonesia", "en": "English"}
     choice = st.segmented_control(
         t("corner.language"),
@@ -78,9 +80,17 @@ def _corner(viewer: Viewer) -> None:
         leave()
 
 
-def _plain(text: str) -> str:
-    """User-written text must not become Markdown."""
-    return "".join(f"\\{c}" if c in r"\`*_{}[]()<>#+-.!|~:$" else c for c in text)
+@contextmanager
+def forgiving(key: str) -> Iterator[None]:
+    """No stack trace for what can happen on any day: signed out elsewhere, no answer, a refusal."""
+    try:
+        yield
+    except SignedOut:
+        leave()
+    except ApiDown:
+        empty("api.down.empty", key=f"{key}_down")
+    except ApiRefused as refusal:
+        failed(refusal)
 
 
 def live(
@@ -95,14 +105,8 @@ def live(
     def region() -> None:
         banner = st.empty()
         st.session_state["api_down"] = False
-        try:
+        with forgiving(key):
             body(require_viewer(dashboard))
-        except SignedOut:
-            leave()
-        except ApiDown:
-            empty("api.down.empty", key=f"{key}_down")
-        except ApiRefused as refusal:
-            failed(refusal)
         if st.session_state.get("api_down"):
             banner.warning(t("api.down.banner"), icon=":material/cloud_off:")
 

@@ -114,7 +114,7 @@ class LoginDesk:
             key = "login.too_many" if refusal.status == 429 else "login.wrong"
             raise _Wrong(key, refusal.status) from refusal
         if login["user"]["role"] not in self.roles:
-            withdraw(self.client, login["refresh_token"])
+            withdraw(self.client, login["access_token"], login["refresh_token"])
             address = f"{request.url.scheme}://{request.url.hostname}:{self.other_port}"
             raise _Wrong(f"login.{self.name}.not_for_you", 403, address=address)
         return login

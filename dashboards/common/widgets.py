@@ -64,6 +64,11 @@ def empty(text_key: str, *, key: str, **values: Any) -> None:
     )
 
 
+def plain(text: str) -> str:
+    """Words of other people, kept from becoming Markdown."""
+    return "".join(f"\\{c}" if c in r"\`*_{}[]()<>#+-.!|~:$" else c for c in text)
+
+
 def failed(refusal: ApiRefused) -> None:
     """A refusal of the API in words."""
     st.error(refusal_words(refusal), icon=":material/block:")

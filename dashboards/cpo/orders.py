@@ -12,7 +12,7 @@ from dashboards.common import formats as f
 from dashboards.common.api import ApiDown, ApiRefused
 from dashboards.common.texts import t
 from dashboards.common.viewer import Viewer, require_viewer
-from dashboards.common.widgets import failed
+from dashboards.common.widgets import failed, plain
 from dashboards.cpo import data
 from dashboards.cpo.rows import plug_number
 
@@ -33,7 +33,6 @@ class Order:
     evse_id: int | None = None
     connector: str = ""
     session: Row | None = None
-    language_note: str = ""
     key: str = field(default_factory=lambda: str(uuid.uuid4()))
 
 
@@ -188,8 +187,3 @@ def _choose_token(viewer: Viewer) -> str | None:
         key="start_token",
     )
     return choice
-
-
-def plain(text: str) -> str:
-    """Words of other people must not become Markdown."""
-    return "".join(f"\\{c}" if c in r"\`*_{}[]()<>#+-.!|~:$" else c for c in str(text))

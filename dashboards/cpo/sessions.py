@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from dashboards.common import door
 from dashboards.common import formats as f
+from dashboards.common.api import ApiDown
 from dashboards.common.choices import chips, dropdown, param, search
 from dashboards.common.frame import live
 from dashboards.common.panel import draw, link
@@ -27,7 +28,7 @@ CSV_COLUMNS = (
 
 
 def filter_bar(viewer: Viewer) -> None:
-    names = {row["id"]: row["name"] for row in data.stations(viewer).items}
+    names = _stations(viewer)
     one, two, three, four = st.columns([3, 2, 2, 3], vertical_alignment="bottom")
     with one:
         dropdown("station", t("column.station"), list(names), lambda code: names[code], t("sessions.all_stations"))
@@ -38,6 +39,14 @@ def filter_bar(viewer: Viewer) -> None:
     with four:
         st.date_input(t("sessions.days"), value=[], key="days", bind="query-params", format="DD/MM/YYYY")
     chips("open", t("column.state"), ("true", "false"), lambda code: t(f"sessions.open_{code}"))
+
+
+def _stations(viewer: Viewer) -> dict[str, str]:
+    """Names by id; none while the API is down, so that the other filters stay usable."""
+    try:
+        return {row["id"]: row["name"] for row in data.stations(viewer).items}
+    except ApiDown:
+        return {}
 
 
 def filters() -> dict[str, Any]:
@@ -89,25 +98,25 @@ def _trail(wanted: dict[str, Any]) -> list[str | None]:
 
 
 def _turn(trail: list[str | None], next_cursor: str | None) -> None:
+    first, last = len(trail) == 1, not next_cursor
     with st.container(horizontal=True):
-        if st.button(
+        st.button(
             t("page.newer"),
             icon=":material/chevron_left:",
             key="newer",
-            disabled=len(trail) == 1,
+            disabled=first,
+            on_click=trail.pop,
             shortcut="Left",
-        ):
-            trail.pop()
-            st.rerun("live")
-        if st.button(
+        )
+        st.button(
             t("page.older"),
             icon=":material/chevron_right:",
             key="older",
-            disabled=not next_cursor,
+            disabled=last,
+            on_click=trail.append,
+            args=(next_cursor,),
             shortcut="Right",
-        ):
-            trail.append(next_cursor)
-            st.rerun("live")
+        )
 
 
 def _row(row: data.Row, viewer: Viewer) -> Markup:

@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from dashboards.common import desk, door
 from dashboards.common.api import ApiDown, ApiRefused
-from dashboards.common.frame import live
+from dashboards.common.frame import forgiving, live
 from dashboards.common.panel import ago, draw
 from dashboards.common.texts import t
 from dashboards.common.viewer import Viewer, require_viewer
@@ -41,10 +41,7 @@ def form(viewer: Viewer) -> None:
     if viewer.role != "emsv_admin":
         st.caption(t("approvals.admins_only"))
         return
-    try:
-        chargers, places = data.waiting(viewer).items, data.stations(viewer).items
-    except (ApiDown, ApiRefused):
-        return
+    chargers, places = data.waiting(viewer).items, data.stations(viewer).items
     if not chargers:
         return
     names = {row["id"]: f"{row['name']} · {row['city'] or '–'}" for row in places}
@@ -83,4 +80,5 @@ st.title(t("emsv.approvals.title"))
 if approved := st.session_state.pop("approved", None):
     st.success(t("approvals.done", charger=approved), icon=":material/check_circle:")
 live(door.EMSV, listing)
-form(require_viewer(door.EMSV))
+with forgiving("form"):
+    form(require_viewer(door.EMSV))

@@ -51,7 +51,7 @@ async def check_schema(database: Database) -> None:
     if version < SCHEMA_VERSION:
         raise SchemaOutdated(
             f"The Supabase project has schema version {version}, UNIEV needs {SCHEMA_VERSION}: "
-            "link the project once (`supabase link`) and run `supabase db push`, then start again."
+            "link the project once (`supabase link`), run `supabase db push --remote`, and start again."
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import streamlit as st
@@ -45,9 +46,9 @@ def page() -> None:
         return
     left, right = st.columns([3, 2], gap="large")
     with left:
-        inputs = _inputs(identity)
-        _presets(identity, inputs)
-        _live(identity, inputs)
+        connector_id = _inputs(identity)
+        _presets(identity, connector_id)
+        _live(identity, connector_id)
     with right:
         st.subheader(w("frames.head"))
         words = st.text_input(w("frames.filter"), key="frames_filter")
@@ -68,36 +69,40 @@ def _choose() -> str | None:
     return str(chosen)
 
 
-def _inputs(identity: str) -> dict[str, Any]:
-    """What the buttons hand on: which plug, tag, car and fault."""
+def _inputs(identity: str) -> int:
+    """What the buttons hand on, kept in the session's state: plug, tag, car and fault. Returns the chosen plug."""
     view = garage().view(identity)
     numbers = [plug.connector_id for plug in view.plugs] if view else [1]
     columns = st.columns(4)
-    return {
-        "plug": columns[0].selectbox(w("plug", number=""), numbers, key=f"plug_{identity}", disabled=len(numbers) == 1),
-        "tag": columns[1].text_input(w("tag"), value="TAG-1", key="tag", max_chars=20),
-        "car": columns[2].selectbox(w("car"), list(CARS), format_func=lambda name: w(f"car.{name}"), key="car"),
-        "fault": columns[3].selectbox(w("fault"), FAULTS, key="fault"),
-    }
+    plug = columns[0].selectbox(w("plug", number=""), numbers, key=f"plug_{identity}", disabled=len(numbers) == 1)
+    columns[1].text_input(w("tag"), value="TAG-1", key="tag", max_chars=20)
+    columns[2].selectbox(w("car"), list(CARS), format_func=_names("car", CARS), key="car")
+    columns[3].selectbox(w("fault"), FAULTS, key="fault")
+    return int(plug)
 
 
-def _presets(identity: str, inputs: dict[str, Any]) -> None:
+def _names(family: str, options: Iterable[str]) -> Callable[[str], str]:
+    """Words for options, fixed at drawing time: who reads them later may have no viewer, hence no language."""
+    return {option: w(f"{family}.{option}") for option in options}.__getitem__
+
+
+def _presets(identity: str, connector_id: int) -> None:
     columns = st.columns([3, 2, 2], vertical_alignment="bottom")
-    name = columns[0].selectbox(w("preset"), PRESETS, format_func=lambda preset: w(f"scenario.{preset}"), key="preset")
-    pace = columns[1].selectbox(w("preset.pace"), list(PACES), format_func=lambda key: w(f"pace.{key}"), key="pace")
+    name = columns[0].selectbox(w("preset"), PRESETS, format_func=_names("scenario", PRESETS), key="preset")
+    pace = columns[1].selectbox(w("preset.pace"), list(PACES), format_func=_names("pace", PACES), key="pace")
     if columns[2].button(w("preset.play"), icon=":material/play_circle:", key="play", type="primary", width="stretch"):
-        garage().play(identity, name, inputs["plug"], inputs["tag"], PACES[pace])
+        garage().play(identity, name, connector_id, st.session_state["tag"], PACES[pace])
 
 
 @st.fragment(run_every=1, key="bench")
-def _live(identity: str, inputs: dict[str, Any]) -> None:
+def _live(identity: str, connector_id: int) -> None:
     view = garage().view(identity)
     if view is None:
         st.rerun()
     _head(view)
-    plug = next(row for row in view.plugs if row.connector_id == inputs["plug"])
+    plug = next(row for row in view.plugs if row.connector_id == connector_id)
     _plug(plug)
-    _buttons(view, plug, inputs)
+    _buttons(view, plug)
     samples = view.samples.get(plug.connector_id, ())
     if any(row["power_w"] for row in samples):
         session_curve(samples, ZONE, language())
@@ -150,13 +155,13 @@ def _facts(plug: PlugView) -> list[str]:
     return [*facts, plug.fault] if plug.fault else facts
 
 
-def _buttons(view: BayView, plug: PlugView, inputs: dict[str, Any]) -> None:
+def _buttons(view: BayView, plug: PlugView) -> None:
     with st.container(horizontal=True):
         for control in PLUG_CONTROLS:
-            _button(view, plug, control, inputs)
+            _button(view, plug, control)
     with st.container(horizontal=True):
         for control in UNIT_CONTROLS:
-            _button(view, plug, control, inputs)
+            _button(view, plug, control)
         if st.button(w("do.remove"), icon=":material/power_settings_new:", key="do_remove"):
             garage().remove(view.identity)
             st.rerun()
@@ -164,7 +169,7 @@ def _buttons(view: BayView, plug: PlugView, inputs: dict[str, Any]) -> None:
         st.toast(w("answer", answer=answer))
 
 
-def _button(view: BayView, plug: PlugView, control: Control, inputs: dict[str, Any]) -> None:
+def _button(view: BayView, plug: PlugView, control: Control) -> None:
     why_not = control.reason(view, plug)
     st.button(
         w(f"do.{control.name}"),
@@ -173,16 +178,17 @@ def _button(view: BayView, plug: PlugView, control: Control, inputs: dict[str, A
         disabled=why_not is not None,
         help=w(why_not) if why_not else None,
         on_click=_do,
-        args=(view.identity, plug.connector_id, control, dict(inputs)),
+        args=(view.identity, control),
     )
 
 
-def _do(identity: str, connector_id: int, control: Control, inputs: dict[str, Any]) -> None:
-    given: list[Any] = [connector_id] if control.at_plug else []
+def _do(identity: str, control: Control) -> None:
+    """Runs before the page is drawn again: the inputs are read as they stand now, not as they were drawn."""
+    given: list[Any] = [st.session_state[f"plug_{identity}"]] if control.at_plug else []
     if control.needs == "car":
-        given.append(CARS[inputs["car"]]())
+        given.append(CARS[st.session_state["car"]]())
     elif control.needs:
-        given.append(inputs[control.needs])
+        given.append(st.session_state[control.needs])
     st.session_state["answer"] = garage().do(identity, control.verb, *given, **control.named)
 
 

@@ -288,10 +288,26 @@ def _plug(charger: SimulatedCharger, connector_id: int) -> PlugView:
     )
 
 
+_ONE_AT_A_TIME = threading.Lock()
+
+
 @cache
+def _garage() -> Garage:
+    return Garage()
+
+
 def garage() -> Garage:
     """The one garage of this process."""
-    return Garage()
+    with _ONE_AT_A_TIME:
+        return _garage()
+
+
+def close_garage() -> None:
+    """End the garage of this process, if there is one; the next call of `garage` opens another."""
+    with _ONE_AT_A_TIME:
+        if _garage.cache_info().currsize:
+            _garage().close()
+            _garage.cache_clear()
 
 
 @contextlib.asynccontextmanager
@@ -300,6 +316,4 @@ async def lifespan(_app: Any) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        if garage.cache_info().currsize:
-            garage().close()
-            garage.cache_clear()
+        close_garage()

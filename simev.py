@@ -1,0 +1,7 @@
+"""Screen of the charger simulator: `streamlit run simev.py`. The pages are in dashboards/simulator."""
+
+import streamlit as st
+
+from dashboards.simulator.garage import lifespan
+
+app = st.App("dashboards/simulator/main.py", lifespan=lifespan)

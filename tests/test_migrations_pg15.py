@@ -72,5 +72,4 @@ async def _charge(database: DirectDatabase) -> float:
 
 async def _intake(database: DirectDatabase, kind: str, row: dict[str, Any]) -> dict[str, Any]:
     answers = await database.call("intake", {f"p_{kind}": [row]}, scope=SYSTEM)
-    answer: dict[str, Any] = (answers[kind])[0]
-    return answer
+    return dict(answers[kind][0]) if answers.get(kind) else {}

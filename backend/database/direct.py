@@ -6,14 +6,15 @@ Anyone else's run in a transaction that first steps down to `authenticated` with
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import asyncpg
 import msgspec
 
-from backend.database.catalogue import Catalogue, Function
+from backend.database.catalogue import Catalogue
+from backend.database.connections import LOST, Connection, Connections, unavailable
 from backend.database.failures import outcome
 from backend.database.interface import (
     Condition,
@@ -26,37 +27,17 @@ from backend.database.interface import (
 )
 from backend.database.listener import Listener
 from backend.database.query import Query, call_sql, delete_sql, insert_sql, select_sql, update_sql
-from backend.domain.errors import (
-    DatabaseTimeout,
-    DatabaseUnavailable,
-    DomainError,
-    InvalidInput,
-    UnknownFunction,
-)
+from backend.domain.errors import DomainError, InvalidInput, UnknownFunction
 from backend.domain.scope import Scope
 
 _log = logging.getLogger("uniev.database")
 
 POOL_SIZE = 10
 STATEMENT_TIMEOUT_S = 8.0
-_ACQUIRE_TIMEOUT_S = 10.0
 _ATTEMPTS = 4  # of what may be repeated after a lost connection
 _PAUSE_S = 0.15
-_SPARES = 2  # connections kept out of the pool between statements
-_SYSTEM_CLAIMS = '{"role":"service_role"}'
 _STEP_DOWN = "select set_config('role', 'authenticated', true), set_config('request.jwt.claims', $1, true)"
-_LOST = (
-    asyncpg.ConnectionDoesNotExistError,
-    asyncpg.ConnectionFailureError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.InterfaceError,
-    ConnectionError,
-    OSError,
-)
 
-Connection = Any  # asyncpg.Connection or the pool's proxy of it
 Builder = Callable[[Catalogue], tuple[str, list[Any]]]
 
 
@@ -74,13 +55,11 @@ class DirectDatabase:
     ) -> None:
         """`revive`: blocking; makes the server run if it does not. `release`: called by `close`."""
         self.dsn = dsn
-        self._revive = revive
+        self._connections = Connections(dsn, revive)
         self._release = release
         self._catalogue = Catalogue()
         self._calls: dict[tuple[str, tuple[str, ...]], str] = {}
         self._listeners: set[Listener] = set()
-        self._pool: Any = None
-        self._spare: list[Connection] = []
 
     @classmethod
     async def open(
@@ -90,20 +69,11 @@ class DirectDatabase:
         revive: Callable[[], object] | None = None,
         release: Callable[[], object] | None = None,
         pool_size: int = POOL_SIZE,
+        statement_timeout_s: float = STATEMENT_TIMEOUT_S,
     ) -> "DirectDatabase":
         """Connects and reads the catalogue. Raises DatabaseUnavailable."""
         database = cls(dsn, revive=revive, release=release)
-        database._pool = await _connected(
-            asyncpg.create_pool(
-                dsn, min_size=1, max_size=pool_size, init=_prepare, reset=_no_reset,
-                max_inactive_connection_lifetime=600, command_timeout=STATEMENT_TIMEOUT_S + 5,
-                timeout=_ACQUIRE_TIMEOUT_S,
-                server_settings={
-                    "role": "service_role", "request.jwt.claims": _SYSTEM_CLAIMS, "timezone": "UTC",
-                    "statement_timeout": str(int(STATEMENT_TIMEOUT_S * 1000)), "application_name": "uniev",
-                },
-            )
-        )  # fmt: skip
+        await database._connections.open(pool_size, statement_timeout_s)
         await database._read_catalogue()
         return database
 
@@ -172,7 +142,7 @@ class DirectDatabase:
         After each (re)connection it calls `callback("")`: what was notified meanwhile is lost, so look for
         yourself. Stop with `await handle.stop()`.
         """
-        listener = Listener(self.dsn, channel, callback, revive=self._revived)
+        listener = Listener(self.dsn, channel, callback, revive=self._connections.revive)
         self._listeners.add(listener)
         await listener.start()
         return listener
@@ -180,13 +150,7 @@ class DirectDatabase:
     async def close(self) -> None:
         for listener in self._listeners:
             await listener.stop()
-        if self._pool is not None:
-            try:
-                while self._spare:
-                    await self._pool.release(self._spare.pop())
-                await asyncio.wait_for(self._pool.close(), 5)
-            except (TimeoutError, *_LOST):
-                self._pool.terminate()
+        await self._connections.close()
         if self._release is not None:
             await asyncio.to_thread(self._release)
 
@@ -217,7 +181,7 @@ class DirectDatabase:
         return build(self._catalogue)
 
     async def _prepare_call(self, function: str, names: tuple[str, ...]) -> str:
-        known: Function | None = self._catalogue.functions.get(function)
+        known = self._catalogue.functions.get(function)
         if known is None or any(name not in known.arguments for name in names):
             await self._read_catalogue()
             known = self._catalogue.functions.get(function)
@@ -227,71 +191,29 @@ class DirectDatabase:
         return statement
 
     async def _run(self, statement: str, parameters: list[Any], scope: Scope, *, repeat: bool = False) -> Any:
-        attempts = _ATTEMPTS if repeat else 1
-        while True:
-            attempts -= 1
+        fetch = partial(_fetch, statement=statement, parameters=parameters, scope=scope)
+        for left in range(_ATTEMPTS if repeat else 1, 0, -1):
             try:
-                connection = await self._borrow()
-                try:
-                    value = await _fetch(connection, statement, parameters, scope)
-                except BaseException:
-                    await self._pool.release(connection)  # which also clears up after a cancelled statement
-                    raise
-                await self._give_back(connection)
-                return value
-            except _LOST as error:
-                if attempts < 1:
-                    raise _unavailable(error) from error
+                return await self._connections.run(fetch)
+            except LOST as error:
+                if left == 1:
+                    raise unavailable(error) from error
                 _log.warning("database connection lost, repeating: %s", error)
-            except TimeoutError as error:
-                raise DatabaseTimeout("the database did not answer in time") from error
+                await asyncio.sleep(_PAUSE_S)
             except asyncpg.PostgresError as error:
                 raise self._translated(error) from error
-            await asyncio.sleep(_PAUSE_S)
-
-    async def _borrow(self) -> Connection:
-        """A connection at hand, else one of the pool. The pool's own way costs more than a small statement."""
-        while self._spare:
-            connection = self._spare.pop()
-            if not connection.is_closed():
-                return connection
-            await self._pool.release(connection)
-        return await self._acquire()
-
-    async def _give_back(self, connection: Connection) -> None:
-        if len(self._spare) < _SPARES:
-            self._spare.append(connection)
-        else:
-            await self._pool.release(connection)
-
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[Connection]:
-        connection = await self._acquire()
-        try:
-            yield connection
-        finally:
-            await self._pool.release(connection)
-
-    async def _acquire(self) -> Connection:
-        try:
-            return await self._pool.acquire(timeout=_ACQUIRE_TIMEOUT_S)
-        except _LOST as error:
-            if self._revive is None:
-                raise
-            _log.warning("database refuses connections (%s): making sure that it runs", error)
-            await self._revived()
-            return await self._pool.acquire(timeout=_ACQUIRE_TIMEOUT_S)
-
-    async def _revived(self) -> None:
-        if self._revive is not None:
-            await asyncio.to_thread(self._revive)
+        raise AssertionError("unreachable")
 
     async def _read_catalogue(self) -> None:
-        try:
-            async with self._connection() as connection:
-                await self._catalogue.read(connection)
-        except _LOST as error:
-            raise _unavailable(error) from error
+        for left in range(_ATTEMPTS, 0, -1):
+            try:
+                await self._connections.run(self._catalogue.read)
+            except LOST as error:
+                if left == 1:
+                    raise unavailable(error) from error
+                await asyncio.sleep(_PAUSE_S)
+            else:
+                break
         self._calls.clear()
 
     def _translated(self, error: asyncpg.PostgresError) -> DomainError:
@@ -302,7 +224,7 @@ class DirectDatabase:
 
 
 async def _fetch(connection: Connection, statement: str, parameters: list[Any], scope: Scope) -> Any:
-    if scope.role == "system":
+    if scope.is_system:
         return await connection.fetchval(statement, *parameters)
     async with connection.transaction():
         await connection.execute(_STEP_DOWN, claims(scope))
@@ -314,25 +236,3 @@ def claims(scope: Scope) -> str:
     metadata = {"cpo_id": scope.cpo_id, "role": scope.role}
     document = {"role": "authenticated", "sub": scope.user_id, "app_metadata": metadata}
     return msgspec.json.encode(document).decode()
-
-
-def _unavailable(error: BaseException) -> DatabaseUnavailable:
-    return DatabaseUnavailable(f"The database cannot be reached: {error}.")
-
-
-async def _connected(pool: Awaitable[Any]) -> Any:
-    try:
-        return await pool
-    except (asyncpg.PostgresError, TimeoutError, *_LOST) as error:
-        raise _unavailable(error) from error
-
-
-async def _prepare(connection: Connection) -> None:
-    # JSON travels as the bytes that msgspec reads and writes, without a detour over str.
-    await connection.set_type_codec(
-        "json", schema="pg_catalog", encoder=msgspec.json.encode, decoder=msgspec.json.decode, format="binary"
-    )
-
-
-async def _no_reset(_: Connection) -> None:
-    """Nothing outlives a statement here (settings are local to transactions), so no round trip is spent."""

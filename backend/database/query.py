@@ -33,6 +33,7 @@ class Query:
         return f'"{column}"'
 
     def names(self, columns: Iterable[str]) -> str:
+        """Several quoted columns, comma-separated."""
         return ", ".join(self.name(column) for column in columns)
 
     def wanted(self, columns: str) -> str:
@@ -42,6 +43,7 @@ class Query:
         return self.names(column.strip() for column in columns.split(","))
 
     def parameter(self, value: Any) -> str:
+        """Adds a value and returns the placeholder that stands for it."""
         self.parameters.append(value)
         return f"${len(self.parameters)}"
 
@@ -50,6 +52,7 @@ class Query:
         return f"{self.parameter(as_text(value))}::text::{self.columns[column]}"
 
     def where(self, conditions: Sequence[Condition]) -> str:
+        """The condition of a `where` clause; `true` without any."""
         return " and ".join(self._condition(*condition) for condition in conditions) or "true"
 
     def _condition(self, column: str, operator: str, value: Any) -> str:
@@ -79,6 +82,7 @@ def select_sql(
     after: Sequence[Any] | None,
     limit: int,
 ) -> str:
+    """One page of a table as one JSON array."""
     wanted, filters = query.wanted(columns), query.where(where)
     if after is not None:
         filters += f" and {query.beyond(order, after)}"
@@ -90,6 +94,7 @@ def select_sql(
 
 
 def insert_sql(query: Query, keys: Sequence[str], columns: str, on: Sequence[str] | None = None) -> str:
+    """`$1` is a JSON array of rows with these keys; with `on`, existing rows take the sent columns."""
     names = query.names(keys)
     rows = f"json_populate_recordset(null::{query.table}, {query.parameter(None)}::json)"
     statement = f"insert into {query.table} ({names}) select {names} from {rows}"
@@ -100,12 +105,14 @@ def insert_sql(query: Query, keys: Sequence[str], columns: str, on: Sequence[str
 
 
 def update_sql(query: Query, keys: Sequence[str], where: Sequence[Condition], columns: str) -> str:
+    """`$1` is one JSON object with the new values."""
     document = f"json_populate_record(null::{query.table}, {query.parameter(None)}::json)"
     changes = ", ".join(f"{query.name(key)} = (select {query.name(key)} from {document})" for key in keys)
     return _returning(query, f"update {query.table} set {changes} where {query.where(where)}", columns)
 
 
 def delete_sql(query: Query, where: Sequence[Condition], columns: str) -> str:
+    """Removes and returns."""
     return _returning(query, f"delete from {query.table} where {query.where(where)}", columns)
 
 

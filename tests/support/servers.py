@@ -87,14 +87,6 @@ def dashboard(script: str, api_url: str, folder: Path, *, port: int | None = Non
         yield server
 
 
-@contextmanager
-def simulated_chargers(ocpp_url: str, folder: Path, *arguments: str) -> Iterator[Server]:
-    """`python -m simulator` against this OCPP server; it counts as ready at once: wait for what it should do."""
-    command = ["simulator", "--url", ocpp_url, "--duration", "0", "--quiet", *arguments]
-    with _running("simulator", command, {}, ocpp_url, folder, lambda: True) as server:
-        yield server
-
-
 def seed_nation(dsn: str) -> None:
     """Fills a migrated database with the demo nation."""
 

@@ -1,0 +1,58 @@
+"""A relay between a client and PostgreSQL's socket: counts requests and can fall silent."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+_SYNC, _SIMPLE_QUERY = ord("S"), ord("Q")
+
+
+class Relay:
+    """`requests` counts what the client waits for an answer to: one Sync or one simple query is a round trip."""
+
+    def __init__(self, dsn: str, directory: Path) -> None:
+        address = urlsplit(dsn)
+        self._target = Path(parse_qs(address.query)["host"][0]) / ".s.PGSQL.5432"
+        self._socket = directory / ".s.PGSQL.5432"
+        self.dsn = address._replace(query=f"host={directory}").geturl()
+        self.requests = 0
+        self.silent = False
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @classmethod
+    @asynccontextmanager
+    async def to(cls, dsn: str) -> AsyncIterator["Relay"]:
+        """A relay in front of the server of `dsn`, while the block runs."""
+        with tempfile.TemporaryDirectory(prefix="uniev-relay-") as directory:
+            relay = cls(dsn, Path(directory))
+            async with await asyncio.start_unix_server(relay._accept, relay._socket):
+                yield relay
+                for task in relay._tasks:
+                    task.cancel()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        from_server, to_server = await asyncio.open_unix_connection(self._target)
+        for source, sink, counted in ((reader, to_server, True), (from_server, writer, False)):
+            task = asyncio.create_task(self._pump(source, sink, counted))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, counted: bool) -> None:
+        with suppress(ConnectionError):
+            while data := await source.read(65536):
+                if counted:
+                    self._count(data)
+                if not self.silent:
+                    sink.write(data)
+                    await sink.drain()
+        sink.close()
+
+    def _count(self, data: bytes) -> None:
+        """Messages are a letter, a length and a body; asyncpg writes whole messages, small ones at once."""
+        position = 0
+        while position + 5 <= len(data):
+            self.requests += data[position] in (_SYNC, _SIMPLE_QUERY)
+            position += 1 + int.from_bytes(data[position + 1 : position + 5])

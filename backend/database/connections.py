@@ -14,7 +14,6 @@ from backend.domain.errors import DatabaseTimeout, DatabaseUnavailable
 _log = logging.getLogger("uniev.database")
 
 _CONNECT_TIMEOUT_S = 10.0
-_SPARES = 2  # connections kept at hand: the pool's own lending costs more than a small statement
 _SYSTEM_CLAIMS = '{"role":"service_role"}'
 LOST = (
     asyncpg.ConnectionDoesNotExistError,
@@ -33,14 +32,18 @@ Value = TypeVar("Value")
 
 
 class Connections:
-    """A pool whose connections stand in `service_role`, so that the platform's own calls need no set-up."""
+    """Connections that stand in `service_role`, so that the platform's own calls need no set-up.
+
+    asyncpg's pool opens and cleans them; lending is done here, since the pool's own costs more CPU than a small
+    statement.
+    """
 
     def __init__(self, dsn: str, revive: Callable[[], object] | None) -> None:
         self._dsn = dsn
         self._revive = revive
         self._pool: Any = None
-        self._spare: list[Connection] = []
-        self._waiting = 0
+        self._idle: list[Connection] = []
+        self._places = asyncio.Semaphore(0)
 
     async def open(self, size: int, statement_timeout_s: float) -> None:
         """Connects once, to see that it works. Raises DatabaseUnavailable."""
@@ -51,7 +54,7 @@ class Connections:
                 max_size=size,
                 init=_prepare,
                 reset=_no_reset,
-                max_inactive_connection_lifetime=600,
+                max_inactive_connection_lifetime=0,
                 timeout=_CONNECT_TIMEOUT_S,
                 # Longer than the server's own limit, for a server that has fallen silent.
                 command_timeout=statement_timeout_s * 1.5,
@@ -65,9 +68,44 @@ class Connections:
             )
         except (asyncpg.PostgresError, *LOST) as error:
             raise unavailable(error) from error
+        self._places = asyncio.Semaphore(size)
 
     async def run(self, work: Callable[[Connection], Awaitable[Value]]) -> Value:
         """Does `work` with a connection. Raises DatabaseTimeout, one of LOST, or what `work` raises."""
+        await self._take_place()
+        try:
+            return await self._lend(work)
+        finally:
+            self._places.release()
+
+    async def revive(self) -> None:
+        """Makes the server run where that is in our hands (embedded); returns at once elsewhere."""
+        if self._revive is not None:
+            await asyncio.to_thread(self._revive)
+
+    async def close(self) -> None:
+        """Ends all connections, within 5 s also those in use."""
+        if self._pool is None:
+            return
+        try:
+            while self._idle:
+                await self._pool.release(self._idle.pop())
+            await asyncio.wait_for(self._pool.close(), 5)
+        except LOST:
+            self._pool.terminate()
+
+    async def _take_place(self) -> None:
+        """Waits until fewer than all connections are lent; so the pool below never makes anybody wait."""
+        if not self._places.locked():
+            await self._places.acquire()
+            return
+        try:
+            async with asyncio.timeout(_CONNECT_TIMEOUT_S):
+                await self._places.acquire()
+        except TimeoutError as error:
+            raise DatabaseTimeout("The database is busy: no connection became free in time.") from error
+
+    async def _lend(self, work: Callable[[Connection], Awaitable[Value]]) -> Value:
         connection = await self._borrow()
         try:
             value = await work(connection)
@@ -81,42 +119,20 @@ class Connections:
         except BaseException:
             await self._pool.release(connection)  # which also clears up after a cancelled statement
             raise
-        if self._waiting or len(self._spare) >= _SPARES:
-            await self._pool.release(connection)
-        else:
-            self._spare.append(connection)
+        self._idle.append(connection)
         return value
 
-    async def revive(self) -> None:
-        """Makes the server run where that is in our hands (embedded); returns at once elsewhere."""
-        if self._revive is not None:
-            await asyncio.to_thread(self._revive)
-
-    async def close(self) -> None:
-        """Ends all connections, within 5 s also those in use."""
-        if self._pool is None:
-            return
-        try:
-            while self._spare:
-                await self._pool.release(self._spare.pop())
-            await asyncio.wait_for(self._pool.close(), 5)
-        except LOST:
-            self._pool.terminate()
-
     async def _borrow(self) -> Connection:
-        while self._spare:
-            connection = self._spare.pop()
+        while self._idle:
+            connection = self._idle.pop()
             with suppress(asyncpg.InterfaceError):  # all that the proxy of a lost connection says
                 if not connection.is_closed():
                     return connection
             await self._pool.release(connection)
-        self._waiting += 1
         try:
             return await self._acquire()
         except TimeoutError as error:
-            raise DatabaseTimeout("The database is busy: no connection became free in time.") from error
-        finally:
-            self._waiting -= 1
+            raise DatabaseTimeout("The database did not take the connection in time.") from error
 
     async def _acquire(self) -> Connection:
         try:

@@ -39,7 +39,7 @@ LOCAL = timedelta(hours=7)
 WIND_DOWN_S = 15.0
 _CONNECTS_PER_SECOND = 100
 _SLICE_S = 60
-_OPENING_S = 4
+_OPENING = timedelta(seconds=3)
 _METERS_BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 
 _SPECS = (
@@ -221,28 +221,36 @@ class Fleet:
     async def _plug(self, charger: SimulatedCharger, connector_id: int, chance: random.Random) -> None:
         plan = self._plan
         while isinstance(plan, Mix):
-            await self._arrival(plan, chance)
-            name = chance.choices(list(plan.weights), list(plan.weights.values()))[0]
-            await self._visit(charger, connector_id, name, chance, plan.pace)
+            eager = await self._arrival(plan, chance)
+            drawn = chance.choices(list(plan.weights), list(plan.weights.values()))[0]
+            name = "normal" if eager else drawn
+            await self._visit(charger, connector_id, name, chance, plan.pace, eager)
         while True:
             await charger.pass_time(chance.uniform(1, 30))
-            await self._visit(charger, connector_id, self.scenario, chance, 1.0)
+            await self._visit(charger, connector_id, self.scenario, chance)
             if self.once:
                 return
             await charger.pass_time(chance.uniform(60, 600))
 
-    async def _arrival(self, plan: Mix, chance: random.Random) -> None:
-        if self.clock.now() - self.simulated_from < timedelta(seconds=1) and chance.random() < plan.opening:
-            await asyncio.sleep(chance.uniform(0, _OPENING_S))
-            return
+    async def _arrival(self, plan: Mix, chance: random.Random) -> bool:
+        """Wait for the next driver; True for one of those who are there when the fleet begins."""
+        if self.clock.now() - self.simulated_from < _OPENING * self.speed and chance.random() < plan.opening:
+            await asyncio.sleep(chance.uniform(0, _OPENING.total_seconds()))
+            return True
         while True:
             await self.clock.sleep_until(self.clock.now() + timedelta(seconds=_SLICE_S))
             hour = (self.clock.now() + LOCAL).hour
             if chance.random() < plan.arrivals_per_hour[hour] * _SLICE_S / 3600:
-                return
+                return False
 
     async def _visit(
-        self, charger: SimulatedCharger, connector_id: int, name: str, chance: random.Random, pace: float
+        self,
+        charger: SimulatedCharger,
+        connector_id: int,
+        name: str,
+        chance: random.Random,
+        pace: float = 1.0,
+        eager: bool = False,
     ) -> None:
         plug = charger.connectors[connector_id]
         if plug.vehicle or plug.expecting or plug.fault:
@@ -250,7 +258,7 @@ class Fleet:
         scenario = SCENARIOS[name]
         id_token = self._borrow_tag(chance) if scenario.good_tag else f"UNKNOWN-{chance.randint(1000, 9999)}"
         try:
-            await Visit(charger, connector_id, id_token, chance, pace).play(scenario)
+            await Visit(charger, connector_id, id_token, chance, pace, eager).play(scenario)
         finally:
             self._tags_in_use.discard(id_token)
 

@@ -18,18 +18,20 @@ _NOTICE_S = 10
 
 @dataclass(slots=True)
 class Visit:
-    """A driver at a plug. `pace` stretches every duration."""
+    """A driver at a plug. `pace` stretches every duration; `eager`: nothing takes time before charging begins."""
 
     charger: SimulatedCharger
     connector_id: int
     id_token: str
     chance: random.Random
     pace: float = 1.0
+    eager: bool = False
 
     async def play(self, scenario: Scenario) -> None:
         """Play all steps. A step that no longer applies (somebody stopped the session) does nothing."""
         for step in scenario.steps:
-            seconds = self.chance.uniform(*step.seconds) * self.pace
+            self.eager = self.eager and step.verb != "charge"
+            seconds = 0.0 if self.eager else self.chance.uniform(*step.seconds) * self.pace
             await _VERBS[step.verb](self, step, seconds)
 
     @property

@@ -15,13 +15,14 @@ CSS = """<style>
   border-left: 14px solid #17211E; font-size: .95rem }
 .sim-banner b { letter-spacing: .14em; margin-right: .6rem }
 .sim-machine { display: flex; flex-wrap: wrap; gap: .3rem .15rem; align-items: center; margin: .2rem 0 .4rem;
-  padding: 0; list-style: none; font-size: .85rem }
+  padding: 0 !important; list-style: none; font-size: .85rem }
 .sim-machine li { padding: .22rem .6rem; border: 1px solid #8893901f; border-radius: 999px; margin: 0 }
 .sim-machine li.way { border: 0; padding: 0 .1rem; opacity: .6 }
 .sim-machine li.now { background: #14664D; color: #fff; border-color: #14664D; font-weight: 600 }
 .sim-machine li.now.bad { background: #B23A0B; border-color: #B23A0B }
 .sim-machine li.now::before { content: "● " }
-.sim-frames { font-family: monospace; font-size: .78rem; max-height: 31rem; overflow: auto; margin: 0; padding: 0;
+.sim-frames { font-family: monospace; font-size: .78rem; max-height: 31rem; overflow: auto; margin: 0;
+  padding: 0 !important;
   list-style: none }
 .sim-frames li { padding: .25rem .35rem; border-bottom: 1px solid #8893903d; overflow-wrap: anywhere; margin: 0 }
 .sim-frames time { opacity: .75 }

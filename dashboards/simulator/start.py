@@ -51,13 +51,13 @@ def start_form() -> None:
         st.subheader(w("start.head"))
         identity = st.text_input(w("start.identity"), key="start_identity", help=w("start.identity.help"), max_chars=48)
         url = st.text_input(w("start.url"), value=default_url(), key="start_url")
+        kind = st.selectbox(w("start.kind"), list(KINDS), index=2, key="start_kind")
         left, right = st.columns(2)
-        kind = left.selectbox(w("start.kind"), list(KINDS), index=2, key="start_kind")
-        plugs = right.selectbox(w("start.plugs"), (1, 2, 3, 4), key="start_plugs")
-        speed = left.selectbox(
+        plugs = left.selectbox(w("start.plugs"), (1, 2, 3, 4), key="start_plugs")
+        speed = right.selectbox(
             w("start.speed"), SPEEDS, format_func=lambda pace: f"{pace}×", help=w("start.speed.help"), key="start_speed"
         )
-        password = right.text_input(w("start.password"), type="password", key="start_password")
+        password = st.text_input(w("start.password"), type="password", key="start_password")
         if st.form_submit_button(w("start.go"), type="primary", icon=":material/power_settings_new:", width="stretch"):
             _start(identity.strip(), url.strip(), spec_of(kind, plugs), password, speed)
 

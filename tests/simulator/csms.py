@@ -144,8 +144,8 @@ class Csms:
     server: Server
 
     async def until(self, true: Callable[[], object]) -> None:
-        """Wait until `true()` holds, looking again after each call heard; TimeoutError after five seconds."""
-        async with asyncio.timeout(5):
+        """Wait until `true()` holds, looking again after each call heard; TimeoutError after ten seconds."""
+        async with asyncio.timeout(10):
             while not true():
                 self.state.news.clear()
                 with contextlib.suppress(TimeoutError):

@@ -10,6 +10,7 @@ from backend.embedded import EmbeddedPostgres
 from backend.settings import Settings, load_settings
 from tests.support.postgres import begin_run, fresh_database, join_server
 from tests.support.postgrest import PostgREST, running_postgrest
+from tests.support.project import Project, running_project
 from tests.support.tools import require_tool
 
 
@@ -60,3 +61,10 @@ def postgrest(dsn: str, tmp_path: Path) -> Iterator[PostgREST]:
     """The real PostgREST over the same fresh database as `dsn` and `database`."""
     with running_postgrest(require_tool("postgrest"), dsn, tmp_path / "postgrest.log") as service:
         yield service
+
+
+@pytest.fixture
+def supabase_project(postgrest: PostgREST) -> Iterator[Project]:
+    """SUPABASE_URL and SUPABASE_KEY of a stand-in project over the same fresh database, served over HTTP."""
+    with running_project(postgrest) as project:
+        yield project

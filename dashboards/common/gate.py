@@ -13,7 +13,8 @@ from dashboards.common.sessions import LoginSession, SessionStore, session_key
 USER_HEADER = b"x-uniev-user"
 SESSION_HEADER = b"x-uniev-session"
 _TRUSTED = {USER_HEADER, SESSION_HEADER}
-_PUBLIC = ("/login", "/auth/", "/_stcore/health")
+# Streamlit's own program files are the same for everybody and hold nothing of anybody.
+_PUBLIC = ("/login", "/auth/", "/_stcore/health", "/static/")
 
 
 class Gate:

@@ -105,7 +105,8 @@ def _turn(trail: list[str | None], next_cursor: str | None) -> None:
             icon=":material/chevron_left:",
             key="newer",
             disabled=first,
-            on_click=trail.pop,
+            on_click=_newer,
+            args=(trail,),
             shortcut="Left",
         )
         st.button(
@@ -117,6 +118,10 @@ def _turn(trail: list[str | None], next_cursor: str | None) -> None:
             args=(next_cursor,),
             shortcut="Right",
         )
+
+
+def _newer(trail: list[str | None]) -> None:
+    trail.pop()
 
 
 def _row(row: data.Row, viewer: Viewer) -> Markup:

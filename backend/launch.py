@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
-from types import FrameType
 
 from backend.database import Database, open_database
 from backend.domain.errors import DomainError
@@ -32,6 +30,8 @@ def main() -> None:
         sys.exit(asyncio.run(_run(settings)))
     except DomainError as error:
         sys.exit(f"UNIEV cannot start: {error.detail}")
+    except KeyboardInterrupt:
+        sys.exit(0)  # before the processes ran; from then on `_supervise` hears of it
 
 
 async def _run(settings: Settings) -> int:
@@ -40,35 +40,33 @@ async def _run(settings: Settings) -> int:
         if settings.demo:
             await seed_demo(database)
         print(await _welcome(database, settings), flush=True)
-        return await asyncio.to_thread(_supervise, settings)
+        return await _supervise(settings)
     finally:
         await database.close()
 
 
-def _supervise(settings: Settings) -> int:
-    """Runs honcho; Ctrl-C reaches it as one SIGTERM, and it ends every process."""
+async def _supervise(settings: Settings) -> int:
+    """Runs honcho until it ends, or until Ctrl-C or SIGTERM reaches us: then it ends every process."""
+    stopping = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     names = [] if settings.demo else ["ocpp", "api", "worker", "cpo", "emsv", "simev"]
-    honcho = subprocess.Popen(
-        [sys.executable, "-m", "honcho", "--no-colour", "start", *names],
-        cwd=ROOT,
-        env=_environment(settings),
-        start_new_session=True,
-    )
+    honcho = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "honcho", "--no-colour", "start", *names,
+        cwd=ROOT, env=_environment(settings), start_new_session=True,
+    )  # fmt: skip
+    ended = asyncio.create_task(honcho.wait())
+    stopped = asyncio.create_task(stopping.wait())
+    await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if ended.done():
+        return ended.result()
+    honcho.send_signal(signal.SIGTERM)
     try:
-        return honcho.wait()
-    except KeyboardInterrupt:
-        return 0
-    finally:
-        _end(honcho)
-
-
-def _end(honcho: subprocess.Popen[bytes]) -> None:
-    if honcho.poll() is None:
-        honcho.send_signal(signal.SIGTERM)
-        try:
-            honcho.wait(_STOP_WITHIN_S)
-        except subprocess.TimeoutExpired:
-            honcho.kill()
+        await asyncio.wait_for(ended, _STOP_WITHIN_S)
+    except TimeoutError:
+        honcho.kill()
+    return 0
 
 
 def _environment(settings: Settings) -> dict[str, str]:
@@ -124,10 +122,5 @@ def _reachable(host: str) -> str:
     return "127.0.0.1" if host in ("0.0.0.0", "::", "") else host
 
 
-def _interrupted(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
-
-
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, _interrupted)
     main()

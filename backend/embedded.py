@@ -215,6 +215,9 @@ class EmbeddedPostgres:
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(3)  # SIGQUIT: immediate shutdown, recovers from its log at the next start
                 process.wait(5)
+        if self.socket_dir != self.cluster:
+            with suppress(OSError):
+                self.socket_dir.rmdir()
         _log.info("embedded PostgreSQL stopped", extra={"cluster": str(self.cluster)})
 
 

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from backend.embedded import EmbeddedPostgres
 from backend.migrate import ensure_database, migrate
 
 _RUN_DIR = "UNIEV_TEST_RUN_DIR"
+_PREFIX = "uniev-tests-"
 _TEMPLATE = "uniev_template"
 # Nothing here outlives the run, so nothing needs to reach the disk.
 _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -26,14 +28,43 @@ _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 def begin_run(config: pytest.Config) -> None:
     """In the controlling process: makes the directory that this run's workers share."""
-    if not hasattr(config, "workerinput") and _RUN_DIR not in os.environ:
-        os.environ[_RUN_DIR] = tempfile.mkdtemp(prefix="uniev-tests-")
-        config.add_cleanup(_end_run)
+    if hasattr(config, "workerinput") or _RUN_DIR in os.environ:
+        return
+    _clear_killed_runs()
+    directory = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    claim = _claim(directory)
+    assert claim is not None
+    os.environ[_RUN_DIR] = str(directory)
+    config.add_cleanup(partial(_end_run, directory, claim))
 
 
-def _end_run() -> None:
-    directory = Path(os.environ.pop(_RUN_DIR))
-    server = EmbeddedPostgres(directory)
+def _end_run(directory: Path, claim: int) -> None:
+    os.environ.pop(_RUN_DIR)
+    _clear(directory)
+    os.close(claim)
+
+
+def _clear_killed_runs() -> None:
+    """A run that was killed leaves its server: nobody holds its directory any more."""
+    for directory in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        claim = _claim(directory)
+        if claim is not None:
+            _clear(directory)
+            os.close(claim)
+
+
+def _claim(directory: Path) -> int | None:
+    """Holds the directory for as long as this process lives; None if somebody else does."""
+    try:
+        claim = os.open(directory, os.O_RDONLY)
+        fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return None
+    return claim
+
+
+def _clear(directory: Path) -> None:
+    server = EmbeddedPostgres(directory / "data")
     if server.postmaster() is not None:  # a worker was killed: become the last user, and leave
         server.ensure_running()
         server.close()
@@ -43,7 +74,7 @@ def _end_run() -> None:
 def join_server() -> EmbeddedPostgres:
     """This process's share in the run's server, with the migrated template in place."""
     directory = Path(os.environ[_RUN_DIR])
-    server = EmbeddedPostgres(directory, options=_FAST)
+    server = EmbeddedPostgres(directory / "data", options=_FAST)
     server.ensure_running()
     with _alone(directory / "template.lock"):
         run_sync(_make_template(server))

@@ -67,14 +67,25 @@ def session_curve(readings: Sequence[dict[str, Any]], zone_name: str | None, lan
         legend={"orientation": "h", "y": 1.12, "x": 0},
         hovermode="x unified",
         showlegend=True,
-        xaxis={"tickformat": "%H.%M" if language == "id" else "%H:%M", "hoverformat": "%d/%m %H:%M:%S"},
+        xaxis={"tickformatstops": _clock(language), "hoverformat": "%d/%m %H:%M:%S"},
     )
     known = [p for p in powers if p is not None]
     peak = f.power(max(known) * 1000 if known else None, language)
     last_soc = next((s for s in reversed(socs) if s is not None), None)
-    alt = t("chart.session_alt", peak=peak, soc=f.percent(last_soc, language), zone=f.zone_letters(zone_name))
+    alt = t("chart.session_alt", peak=peak, zone=f.zone_letters(zone_name))
+    if last_soc is not None:
+        alt += " " + t("chart.session_soc", soc=f.percent(last_soc, language))
     st.plotly_chart(figure, key="session_chart", config=_CONFIG, alt=alt)
     st.caption(alt)
+
+
+def _clock(language: Language) -> list[dict[str, Any]]:
+    """Seconds on the axis only while less than a minute lies between two ticks."""
+    point = "." if language == "id" else ":"
+    return [
+        {"dtickrange": [None, 59_999], "value": f"%H{point}%M{point}%S"},
+        {"dtickrange": [60_000, None], "value": f"%H{point}%M"},
+    ]
 
 
 def _finish(figure: go.Figure, language: Language, *, height: int, y_title: str) -> None:

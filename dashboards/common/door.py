@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
+import streamlit as st
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
@@ -41,7 +42,8 @@ def api(dashboard: Dashboard, key: str) -> Api:
 
 
 def middleware(dashboard: Dashboard) -> list[Middleware]:
-    return [Middleware(Gate, store=store(dashboard), cookie=dashboard.cookie)]
+    hosts = st.get_option("server.allowedHosts")
+    return [Middleware(Gate, store=store(dashboard), cookie=dashboard.cookie, hosts=hosts)]
 
 
 def routes(dashboard: Dashboard) -> list[BaseRoute]:

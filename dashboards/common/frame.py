@@ -13,6 +13,7 @@ from dashboards.common.texts import LANGUAGES, Language, t
 from dashboards.common.viewer import Viewer, leave, require_viewer
 from dashboards.common.widgets import empty, failed, plain
 
+MAIN = "live"
 _ASSETS = Path(__file__).parent.parent / "assets"
 _CSS = """<style>
 .stMainBlockContainer { padding: 1.6rem 2.2rem 3rem; max-width: 1560px }
@@ -94,11 +95,12 @@ def forgiving(key: str) -> Iterator[None]:
 
 
 def live(
-    dashboard: door.Dashboard, body: Callable[[Viewer], None], *, every: float | None = 2, key: str = "live"
+    dashboard: door.Dashboard, body: Callable[[Viewer], None], *, every: float | None = 2, key: str = MAIN
 ) -> None:
     """Run `body` now and again every few seconds, checking the login each time.
 
-    When the API does not answer, `body` keeps showing the last data under a banner and goes on trying.
+    When the API does not answer, `body` keeps showing the last data and goes on trying; the main region of a
+    room (`key` left alone) says so in a banner.
     """
 
     @st.fragment(run_every=every, key=key)
@@ -107,7 +109,7 @@ def live(
         st.session_state["api_down"] = False
         with forgiving(key):
             body(require_viewer(dashboard))
-        if st.session_state.get("api_down"):
+        if st.session_state.get("api_down") and key == MAIN:
             banner.warning(t("api.down.banner"), icon=":material/cloud_off:")
 
     region()

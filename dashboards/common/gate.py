@@ -1,6 +1,7 @@
 """Nobody without a login gets past this: HTTP pages, data routes and Streamlit's websocket alike."""
 
-from urllib.parse import quote
+from collections.abc import Sequence
+from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.requests import cookie_parser
@@ -18,14 +19,20 @@ _PUBLIC = ("/login", "/auth/", "/_stcore/health", "/static/")
 
 
 class Gate:
-    """Pure ASGI middleware. Puts the identity of a valid login cookie into the trusted headers."""
+    """Pure ASGI middleware. Puts the identity of a valid login cookie into the trusted headers.
 
-    def __init__(self, app: ASGIApp, store: SessionStore, cookie: str) -> None:
+    `hosts`: names this dashboard answers to (`server.allowedHosts`); none means any.
+    """
+
+    def __init__(self, app: ASGIApp, store: SessionStore, cookie: str, hosts: Sequence[str] = ()) -> None:
         self._app, self._store, self._cookie = app, store, cookie
+        self._hosts = frozenset(host.lower() for host in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             return await self._app(scope, receive, send)
+        if not self._knows(Headers(scope=scope).get("host", "")):
+            return await _wrong_host(scope, receive, send)
         headers = [(name, value) for name, value in scope["headers"] if name.lower() not in _TRUSTED]
         session = self._session(Headers(raw=headers).get("cookie", ""))
         if session:
@@ -33,6 +40,11 @@ class Gate:
         elif not scope["path"].startswith(_PUBLIC):
             return await _refuse(scope, receive, send)
         await self._app({**scope, "headers": headers}, receive, send)
+
+    def _knows(self, host: str) -> bool:
+        """Streamlit refuses its websocket for other names without a word; so better say it on the page."""
+        name = urlsplit(f"//{host}").hostname or ""
+        return not self._hosts or name in self._hosts or bool({f"*.{name.partition('.')[2]}", "*"} & self._hosts)
 
     def _session(self, header: str) -> LoginSession | None:
         value = cookie_parser(header).get(self._cookie)
@@ -53,3 +65,11 @@ async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
         response = PlainTextResponse("signed out", 401)
     response.headers["Cache-Control"] = "no-store"
     await response(scope, receive, send)
+
+
+async def _wrong_host(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 4400, "reason": "unknown host"})
+        return
+    words = "This dashboard does not know this address. Add the name to STREAMLIT_SERVER_ALLOWED_HOSTS.\n"
+    await PlainTextResponse(words, 400)(scope, receive, send)

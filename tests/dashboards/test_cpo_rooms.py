@@ -130,7 +130,7 @@ def test_a_session_shows_its_curve_meter_and_reason(room: Room, nation: Nation) 
     text = words(app)
     assert f"Meter awal {f.register(row['meter_start_wh'], 'id')}" in text
     assert f"Sesi {row['transaction_id']}" in text
-    assert "Daya puncak" in text
+    assert "Daya menurut waktu stasiun" in text
     assert app.get("plotly_chart")
 
 

@@ -103,7 +103,7 @@ def map_client(nation: Nation, dashboards_at: Callable[[str], None]) -> Callable
         cookies = {}
         if email:
             cookies[door.EMSV.cookie] = door.store(door.EMSV).create(sign_in(nation.api_url, email), None)
-        return TestClient(app, cookies=cookies)
+        return TestClient(app, base_url="http://localhost", cookies=cookies)
 
     return client
 

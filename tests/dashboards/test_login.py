@@ -39,7 +39,7 @@ def browser(nation: Nation, dashboards_at: Callable[[str], None]) -> Iterator[Br
         dashboards_at(api_url or nation.api_url)
         inner = [Route("/{path:path}", _identity), WebSocketRoute("/_stcore/stream", _socket)]
         app = Starlette(routes=[*door.routes(dashboard), *inner], middleware=door.middleware(dashboard))
-        client = TestClient(app, base_url="http://testserver", follow_redirects=False)
+        client = TestClient(app, base_url="http://localhost", follow_redirects=False)
         opened.append(client)
         return client
 
@@ -68,12 +68,20 @@ def test_a_stranger_is_sent_to_the_login_and_comes_back_to_where_they_wanted(bro
 def test_programs_and_websockets_without_login_are_refused(browser: Browser) -> None:
     client = browser()
     assert client.get("/geo/stations.json").status_code == 401
-    with pytest.raises(WebSocketDisconnect), client.websocket_connect("/_stcore/stream"):
+    with pytest.raises(WebSocketDisconnect), client.websocket_connect("ws://localhost/_stcore/stream"):
         pass
 
 
 def test_the_health_check_needs_no_login(browser: Browser) -> None:
     assert browser().get("/_stcore/health").status_code == 200
+
+
+def test_an_address_that_is_not_allowed_is_told_what_to_do(browser: Browser) -> None:
+    client = browser()
+    for host, status in (("192.0.2.2:8501", 400), ("evil.example", 400), ("localhost:8501", 200), ("[::1]:8501", 200)):
+        answer = client.get("/login", headers={"host": host})
+        assert answer.status_code == status, host
+    assert "STREAMLIT_SERVER_ALLOWED_HOSTS" in client.get("/login", headers={"host": "192.0.2.2:8501"}).text
 
 
 def test_the_cookie_is_opaque_and_out_of_reach_of_scripts(browser: Browser) -> None:
@@ -103,10 +111,13 @@ def test_identity_headers_of_the_browser_are_thrown_away(browser: Browser) -> No
 
 def test_two_people_in_one_process_are_told_apart(browser: Browser) -> None:
     first = browser()
-    second = TestClient(first.app, base_url="http://testserver", follow_redirects=False)
+    second = TestClient(first.app, base_url="http://localhost", follow_redirects=False)
     enter(first, ADMIN)
     enter(second, OPERATOR)
-    with first.websocket_connect("/_stcore/stream") as one, second.websocket_connect("/_stcore/stream") as two:
+    with (
+        first.websocket_connect("ws://localhost/_stcore/stream") as one,
+        second.websocket_connect("ws://localhost/_stcore/stream") as two,
+    ):
         assert one.receive_json() != two.receive_json()
 
 
@@ -133,13 +144,13 @@ def test_the_way_back_never_leads_to_another_site(browser: Browser, target: str)
 def test_an_emsv_login_is_told_the_address_of_its_own_dashboard(browser: Browser) -> None:
     answer = enter(browser(door.CPO), EMSV)
     assert answer.status_code == 403
-    assert "Akun ini milik EMSV. Dasbor EMSV ada di http://testserver:8502" in answer.text
+    assert "Akun ini milik EMSV. Dasbor EMSV ada di http://localhost:8502" in answer.text
 
 
 def test_a_cpo_login_is_told_the_address_of_its_own_dashboard(browser: Browser) -> None:
     answer = enter(browser(door.EMSV), ADMIN)
     assert answer.status_code == 403
-    assert "Akun ini milik CPO. Dasbor CPO ada di http://testserver:8501" in answer.text
+    assert "Akun ini milik CPO. Dasbor CPO ada di http://localhost:8501" in answer.text
 
 
 def test_without_the_api_the_login_says_so(browser: Browser) -> None:

@@ -39,9 +39,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     plan = Plan()
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--chargers", type=int, help=f"chargers that meter (default {plan.chargers})")
-    parser.add_argument(
-        "--seconds", type=float, help=f"measured seconds of metering (default {plan.seconds:g})"
-    )
+    parser.add_argument("--seconds", type=float, help=f"measured seconds of metering (default {plan.seconds:g})")
     parser.add_argument("--rows", default=",".join(KEYS), help="which rows, of %(default)s")
     parser.add_argument("--only", choices=("platform", "baseline"), help="measure one of the two servers")
     parser.add_argument("--compression", action="store_true", help="offer compression while metering too")
@@ -96,9 +94,7 @@ async def _run(options: argparse.Namespace) -> int:
     return 1 if report.failed(found) else 0
 
 
-async def _measure_platform(
-    options: argparse.Namespace, plan: Plan, cores: Cores, directory: Path
-) -> Figures:
+async def _measure_platform(options: argparse.Namespace, plan: Plan, cores: Cores, directory: Path) -> Figures:
     # Imported here: the baseline alone needs neither the platform's packages nor its database.
     from bench.registry import Registry
 
@@ -125,9 +121,7 @@ def _print(
     found: list[tuple[Result, str]], figures: dict[str, Figures], cores: Cores, plan: Plan, seconds: float
 ) -> None:
     pinned = "server on a core of its own" if cores.server else "nothing pinned: this machine has one core"
-    print(
-        f"\n{plan.chargers} chargers, {plan.seconds:g} s measured, {pinned}; the run took {seconds:.0f} s\n"
-    )
+    print(f"\n{plan.chargers} chargers, {plan.seconds:g} s measured, {pinned}; the run took {seconds:.0f} s\n")
     print(report.table(found))
     for name, one in figures.items():
         for line in report.notes(name, one):

@@ -39,9 +39,7 @@ class ChargePoint(OcppChargePoint):  # type: ignore[misc]
 
     @on(Action.boot_notification)  # type: ignore[untyped-decorator]
     def on_boot_notification(self, **_: Any) -> call_result.BootNotification:
-        return call_result.BootNotification(
-            current_time=_now(), interval=300, status=RegistrationStatus.accepted
-        )
+        return call_result.BootNotification(current_time=_now(), interval=300, status=RegistrationStatus.accepted)
 
     @on(Action.data_transfer)  # type: ignore[untyped-decorator]
     def on_data_transfer(self, **_: Any) -> call_result.DataTransfer:

@@ -166,9 +166,7 @@ class ChargerSocket(asyncio.Protocol):
         if message[0] == CALL:
             payload = self._on_request(self, message[2], message[3], at)
             self._send_text(
-                messages.not_implemented(message[1])
-                if payload is None
-                else messages.result(message[1], payload)
+                messages.not_implemented(message[1]) if payload is None else messages.result(message[1], payload)
             )
             return
         call = self._outstanding

@@ -150,9 +150,7 @@ class Fleet:
         return self.on_request(charger, action, payload, at)
 
     async def _open_one(self, charger: ChargerSocket) -> None:
-        answer = await charger.ask(
-            "StartTransaction", messages.start(charger.index, round(charger.energy_wh))
-        )
+        answer = await charger.ask("StartTransaction", messages.start(charger.index, round(charger.energy_wh)))
         if answer["idTagInfo"]["status"] != "Accepted":
             raise Refused(f"start: {answer['idTagInfo']['status']}")
         charger.transaction_id = answer["transactionId"]

@@ -100,10 +100,7 @@ async def metering(target: Target, cores: Cores, plan: Plan) -> Figures:
         "metering_problems": problems,
         "answered_per_s": all_calls / report["seconds"],
         "metering": report | {"connect": connected, "sessions": opened, "cpu_s": spent},
-        **{
-            name: report["answers"].get("MeterValues", {}).get(name)
-            for name in ("p50_ms", "p99_ms", "p999_ms")
-        },
+        **{name: report["answers"].get("MeterValues", {}).get(name) for name in ("p50_ms", "p99_ms", "p999_ms")},
         "foreign_cpu": spent["foreign"] / report["seconds"],
         "lateness_p99_ms": report["load_lateness"]["p99_ms"],
     }
@@ -214,9 +211,7 @@ async def commands(target: Target, cores: Cores, plan: Plan) -> Figures:
             heartbeat_s=HEARTBEAT_S,
         )
         metering_errors = report["metering"]["errors"]
-        problems = _problems(
-            running, connected["errors"], opened["errors"], report["errors"], metering_errors
-        )
+        problems = _problems(running, connected["errors"], opened["errors"], report["errors"], metering_errors)
     on_wire = report["on_wire"]
     return {
         "command_problems": problems,

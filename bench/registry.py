@@ -84,8 +84,7 @@ class Registry:
 
     async def _insert(self, connection: asyncpg.Connection, chargers: int) -> None:
         await connection.execute(
-            "insert into public.users (email, name, role, password_hash)"
-            " values ($1, 'Bench', 'emsv_admin', $2)",
+            "insert into public.users (email, name, role, password_hash) values ($1, 'Bench', 'emsv_admin', $2)",
             EMAIL,
             PasswordHasher().hash(PASSWORD),
         )

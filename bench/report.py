@@ -34,9 +34,7 @@ def notes(name: str, figures: Figures) -> list[str]:
     """What one must know beside the table: errors by reason, and whether the machine was fit to measure."""
     lines = [line for phase in PHASES for line in figures.get(f"{phase}_problems", [])]
     if figures.get("compressed", 1.0) < 1.0:
-        lines.append(
-            f"Note: the {name} took the offer of compression on {figures['compressed']:.0%} of the sockets."
-        )
+        lines.append(f"Note: the {name} took the offer of compression on {figures['compressed']:.0%} of the sockets.")
     if (foreign := figures.get("foreign_cpu", 0.0)) > CROWDED:
         lines.append(f"Note: other work took {foreign:.0%} of a core while the {name} was measured.")
     if (late := figures.get("lateness_p99_ms", 0.0)) > STARVED_MS:
@@ -44,9 +42,7 @@ def notes(name: str, figures: Figures) -> list[str]:
     return lines
 
 
-def save(
-    path: Path, settings: dict[str, Any], figures: dict[str, Any], found: list[tuple[Result, str]]
-) -> None:
+def save(path: Path, settings: dict[str, Any], figures: dict[str, Any], found: list[tuple[Result, str]]) -> None:
     """Write everything measured as JSON, replacing the last run's."""
     rows = [
         {

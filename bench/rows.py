@@ -32,9 +32,7 @@ class Row:
 
 
 ROWS = (
-    Row(
-        "cpu", "CPU per MeterValues", "cpu_us_per_reading", "µs", "ratio", 1 / 4, 1 / 8, none_of="calls_lost"
-    ),
+    Row("cpu", "CPU per MeterValues", "cpu_us_per_reading", "µs", "ratio", 1 / 4, 1 / 8, none_of="calls_lost"),
     Row(
         "cpu",
         "PostgreSQL CPU per MeterValues",
@@ -92,9 +90,7 @@ class Result:
         return self.platform / self.baseline
 
 
-def results(
-    keys: tuple[str, ...], platform: Figures | None, baseline: Figures | None
-) -> list[tuple[Result, str]]:
+def results(keys: tuple[str, ...], platform: Figures | None, baseline: Figures | None) -> list[tuple[Result, str]]:
     """The rows asked for, each with its verdict (empty where nothing is demanded or nothing was measured)."""
     found = []
     for row in (row for row in ROWS if row.key in keys):
@@ -108,11 +104,7 @@ def _verdict(result: Result, platform: Figures | None) -> str:
     if row.must is None or row.aim is None or platform is None:
         return SHOWN
     value = result.ratio if row.limit_is == "ratio" else result.platform
-    if (
-        platform.get(row.none_of)
-        or (value is None and _measurable(result, platform))
-        or _worse(value, row.must)
-    ):
+    if platform.get(row.none_of) or (value is None and _measurable(result, platform)) or _worse(value, row.must):
         return FAIL
     if value is None:
         return SHOWN

@@ -140,9 +140,7 @@ class Platform:
 
     name = "platform"
 
-    def __init__(
-        self, cores: Cores, directory: Path, registry: Registry, profile: Path | None = None
-    ) -> None:
+    def __init__(self, cores: Cores, directory: Path, registry: Registry, profile: Path | None = None) -> None:
         self._cores = cores
         self._directory = directory
         self._registry = registry
@@ -202,6 +200,4 @@ class Platform:
 
 def _clean_environment() -> dict[str, str]:
     elsewhere = {"DATABASE_URL", "SUPABASE_URL", "SUPABASE_KEY", "UNIEV_SECRET_KEY"}
-    return {name: value for name, value in os.environ.items() if name not in elsewhere} | {
-        "PYTHONPATH": str(ROOT)
-    }
+    return {name: value for name, value in os.environ.items() if name not in elsewhere} | {"PYTHONPATH": str(ROOT)}

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-
-import pytest
+from typing import Any
 
 from backend.ocpp_server import build
 from tests.flows.raw import RawCharger, energy, iso, plugged, start_payload
@@ -89,12 +88,12 @@ async def test_a_start_retried_after_its_stop_does_not_begin_again(platform: Run
     assert (await platform.session(first))["energy_wh"] == 1000
 
 
-@pytest.mark.parametrize("difference", [{"tag": "TAG-2"}, {"meter": 1001}, {"at": HALF_AN_HOUR_AGO}, {"connector": 2}])
-async def test_a_start_that_differs_is_another_session(charger: RawCharger, difference: dict[str, object]) -> None:
-    same: dict[str, object] = {"tag": "TAG-1", "meter": 1000, "at": AN_HOUR_AGO, "connector": 1}
-    first = await charger.start(**same)  # type: ignore[arg-type]
+async def test_a_start_that_differs_is_another_session(charger: RawCharger) -> None:
+    same: dict[str, Any] = {"tag": "TAG-1", "meter": 1000, "at": AN_HOUR_AGO, "connector": 1}
+    differences: list[dict[str, Any]] = [
+        {}, {"tag": "TAG-2"}, {"meter": 1001}, {"at": HALF_AN_HOUR_AGO}, {"connector": 2}]  # fmt: skip
 
-    assert await charger.start(**same | difference) != first  # type: ignore[arg-type]
+    assert len({await charger.start(**same | difference) for difference in differences}) == len(differences)
 
 
 async def test_a_charger_whose_clock_stands_still_starts_anew(platform: Running, charger: RawCharger) -> None:
@@ -146,14 +145,12 @@ async def test_transaction_ids_are_unique_across_restarts_and_connectors(platfor
 # -- StopTransaction
 
 
-@pytest.mark.parametrize("transaction_id", [0, -1, 999_999, 2**31, 2**63 - 1, -(2**63), 10**30])
-async def test_a_stop_for_an_unknown_transaction_is_answered_and_kept(
-    platform: Running, charger: RawCharger, transaction_id: int
-) -> None:
-    answer = await charger.stop(transaction_id, idTag="TAG-1")
+async def test_a_stop_for_an_unknown_transaction_is_answered_and_kept(platform: Running, charger: RawCharger) -> None:
+    for meter, transaction_id in enumerate((0, -1, 999_999, 2**31, 2**63 - 1, -(2**63), 10**30)):
+        answer = await charger.stop(transaction_id, meter, idTag="TAG-1")
+        assert answer == {"idTagInfo": {"status": "Accepted"}}
 
-    assert answer == {"idTagInfo": {"status": "Accepted"}}
-    assert await orphans(platform) == [transaction_id if abs(transaction_id) < 2**63 else 0]
+    assert await orphans(platform) == [-1, 0, 0, 0, 999_999, 2**31, 2**63 - 1]
     assert await sessions(platform) == []
 
 
@@ -281,9 +278,7 @@ async def test_an_id_tag_longer_than_the_standard_allows_is_unknown(platform: Ru
     assert await sessions(platform) == [answer["transactionId"]]
 
 
-async def test_a_running_session_forbids_a_second_start_but_not_the_card(
-    platform: Running, charger: RawCharger
-) -> None:
+async def test_a_running_session_forbids_a_second_start_but_not_the_card(charger: RawCharger) -> None:
     first = await charger.start("TAG-1", connector=1)
     second = await charger.start_answer("TAG-1", connector=2)
     authorize = await charger.result("Authorize", {"idTag": "TAG-1"})

@@ -9,6 +9,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
+from fastapi_offline import FastAPIOffline
 
 from backend.api import (
     analytics,
@@ -63,14 +64,13 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 def create_app(lifespan: Lifespan | None = None) -> FastAPI:
     """The application. Its services come with `equip`, at the latest in the lifespan."""
-    app = FastAPI(
+    app = FastAPIOffline(  # the documentation page works without the internet
         title="UNIEV",
         version=VERSION,
         description=_DESCRIPTION,
         lifespan=lifespan,
         redirect_slashes=False,
         redoc_url=None,
-        swagger_ui_oauth2_redirect_url=None,
         generate_unique_id_function=_operation_id,
     )
     problems.install(app)

@@ -55,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
     add("--password", default=DEMO_PASSWORD, help="password for --from-api (that of the demo)")
     add("--state", type=Path, help="file that keeps registers and unfinished sessions over restarts")
     add("--summary", type=Path, help="also write the JSON summary here")
-    add("--quiet", action="store_true", help="no progress line")
+    add("--quiet", action="store_true", help="no progress line, and no summary on standard output")
     add("--allow-remote", action="store_true", help="allow an OCPP server that is not on this machine")
     return made
 
@@ -96,13 +96,11 @@ def _named(options: argparse.Namespace) -> list[Member]:
     return made[: options.chargers]
 
 
-async def _who(options: argparse.Namespace) -> tuple[list[Member], list[str]]:
-    tokens = options.id_tokens.split(",")
+async def _who(options: argparse.Namespace) -> list[Member]:
     if not options.from_api:
-        return _named(options), tokens
+        return _named(options)
     api = PlatformApi(options.from_api, options.email, options.password, options.basic_password)
-    found, active = await api.read(options.chargers)
-    return found, active or tokens
+    return await api.read(options.chargers)
 
 
 async def _show(fleet: Fleet) -> None:
@@ -125,8 +123,7 @@ async def run(options: argparse.Namespace) -> dict[str, Any] | None:
     if not finding.done():
         finding.cancel()
         return None
-    chargers, tokens = finding.result()
-    fleet = _fleet(options, chargers, tokens)
+    fleet = _fleet(options, finding.result())
     waiting.add_done_callback(lambda _task: fleet.stop())
     showing = None if options.quiet else asyncio.create_task(_show(fleet))
     try:
@@ -138,12 +135,12 @@ async def run(options: argparse.Namespace) -> dict[str, Any] | None:
             print(f"{progress(fleet)}", file=sys.stderr)
 
 
-def _fleet(options: argparse.Namespace, chargers: list[Member], tokens: list[str]) -> Fleet:
+def _fleet(options: argparse.Namespace, chargers: list[Member]) -> Fleet:
     return Fleet(
         options.url,
         chargers,
         options.scenario,
-        id_tokens=tokens,
+        id_tokens=options.id_tokens.split(","),
         speed=options.speed,
         duration_s=options.duration,
         seed=options.seed,
@@ -171,7 +168,8 @@ def main(arguments: list[str] | None = None) -> int:
     text = json.dumps(summary, indent=2)
     if options.summary:
         options.summary.write_text(text + "\n")
-    print(text)
+    if not options.quiet:
+        print(text)
     return 0 if summary["connections"] or not summary["chargers"] else 1
 
 

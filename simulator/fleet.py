@@ -55,11 +55,12 @@ _SPECS = (
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One charger of a fleet."""
+    """One charger of a fleet; `id_tokens` are known to its operator (empty: the fleet's are used)."""
 
     identity: str
     spec: ChargerSpec
     password: str | None = None
+    id_tokens: tuple[str, ...] = ()
 
 
 def members(prefix: str, count: int) -> list[Member]:
@@ -100,6 +101,7 @@ class Fleet:
     ) -> None:
         self.url, self.chargers, self.scenario = url, list(chargers), scenario
         self.id_tokens = list(id_tokens)
+        self._own_tags = {member.identity: member.id_tokens for member in chargers}
         self.duration_s, self.speed, self.seed, self.once = duration_s, speed, seed, once
         self.clock = self._clock()
         self._chance = random.Random(seed)
@@ -127,7 +129,12 @@ class Fleet:
     async def run(self) -> dict[str, Any]:
         """Run until the duration is over, every plug has had its visit (`once`), or `stop`."""
         self.running = [self._charger(member) for member in self.chargers]
-        lives = [asyncio.create_task(self._life(number, charger)) for number, charger in enumerate(self.running)]
+        recalled = [self._memory.recall(charger) for charger in self.running]
+        self._tags_in_use = set().union(*recalled)
+        lives = [
+            asyncio.create_task(self._life(number / _CONNECTS_PER_SECOND, charger, tags))
+            for number, (charger, tags) in enumerate(zip(self.running, recalled, strict=True))
+        ]
         keeper = asyncio.create_task(self._keep_memory())
         await self._until_over(lives)
         for task in (*lives, keeper):
@@ -208,14 +215,14 @@ class Fleet:
             drawn -= share
         return QUIRKS["none"]
 
-    async def _life(self, number: int, charger: SimulatedCharger) -> None:
-        await asyncio.sleep(number / _CONNECTS_PER_SECOND)
-        self._memory.recall(charger)
+    async def _life(self, delay_s: float, charger: SimulatedCharger, recalled: set[str]) -> None:
+        await asyncio.sleep(delay_s)
         await charger.__aenter__()
         chance = random.Random(f"{self.seed}/{charger.identity}")
         plugs = [self._plug(charger, number, random.Random(chance.random())) for number in charger.connectors]
         if isinstance(self._plan, Mix) and self._plan.helpful:
             plugs.append(self._help(charger, chance))
+        plugs.append(self._return_tags(charger, recalled))
         await asyncio.gather(*plugs)
 
     async def _plug(self, charger: SimulatedCharger, connector_id: int, chance: random.Random) -> None:
@@ -256,17 +263,31 @@ class Fleet:
         if plug.vehicle or plug.expecting or plug.fault:
             return
         scenario = SCENARIOS[name]
-        id_token = self._borrow_tag(chance) if scenario.good_tag else f"UNKNOWN-{chance.randint(1000, 9999)}"
+        id_token = self._borrow_tag(charger.identity, chance) if scenario.good_tag else _strange_tag(chance)
+        if id_token is None:
+            return
         try:
             await Visit(charger, connector_id, id_token, chance, pace, eager).play(scenario)
         finally:
             self._tags_in_use.discard(id_token)
 
-    def _borrow_tag(self, chance: random.Random) -> str:
-        free = [tag for tag in self.id_tokens if tag not in self._tags_in_use]
+    def _borrow_tag(self, identity: str, chance: random.Random) -> str | None:
+        """A tag nobody drives with now (a platform lets a tag begin one session at a time).
+
+        None when all tags of the charger's operator are on the road; the fleet's own are then shared.
+        """
+        own = self._own_tags[identity]
+        free = [tag for tag in own or self.id_tokens if tag not in self._tags_in_use]
+        if not free and own:
+            return None
         tag = chance.choice(free or self.id_tokens)
         self._tags_in_use.add(tag)
         return tag
+
+    async def _return_tags(self, charger: SimulatedCharger, tags: set[str]) -> None:
+        """Tags of sessions from before a restart are free once the platform knows how those ended."""
+        await charger.emptied()
+        self._tags_in_use -= tags
 
     async def _help(self, charger: SimulatedCharger, chance: random.Random) -> None:
         """Bring a car to a plug that somebody started remotely, and take it away later."""
@@ -275,3 +296,7 @@ class Fleet:
             for number, plug in charger.connectors.items():
                 if plug.expecting and plug.vehicle is None:
                     await Visit(charger, number, "", chance).play(HELP)
+
+
+def _strange_tag(chance: random.Random) -> str:
+    return f"UNKNOWN-{chance.randint(1000, 9999)}"

@@ -29,11 +29,13 @@ class Memory:
         """Lifetime registers (Wh) by connector; empty for a charger not remembered."""
         return tuple(self._known.get(identity, {}).get("registers_wh", ()))
 
-    def recall(self, charger: SimulatedCharger) -> None:
-        """Give a charger its unfinished sessions back."""
+    def recall(self, charger: SimulatedCharger) -> set[str]:
+        """Give a charger its unfinished sessions back; returns their id tokens."""
         known = self._known.get(charger.identity, {})
-        for row in known.get("sessions", ()):
+        rows = known.get("sessions", ())
+        for row in rows:
             charger.sessions.take_over(_session(row), datetime.fromisoformat(known["saved_at"]))
+        return {row["id_token"] for row in rows}
 
     def save(self, chargers: Iterable[SimulatedCharger]) -> None:
         """Write the state of all chargers; chargers that are not among them are kept as they were."""

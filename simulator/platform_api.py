@@ -5,6 +5,8 @@ them.
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -27,8 +29,8 @@ class PlatformApi:
         self._base_url, self._email, self._password = base_url, email, password
         self._basic_password = basic_password
 
-    async def read(self, limit: int | None = None) -> tuple[list[Member], list[str]]:
-        """Accepted chargers (at most `limit`) and active id tokens; waits until the API is up.
+    async def read(self, limit: int | None = None) -> list[Member]:
+        """Accepted chargers (at most `limit`), each with the active id tokens of its operator; waits for the API.
 
         Raises ApiRefused when the login is refused.
         """
@@ -37,8 +39,11 @@ class PlatformApi:
             chargers = await self._pages(client, "/api/chargers", limit)
             tokens = await self._pages(client, "/api/id-tokens", None)
         accepted = [row for row in chargers if row.get("registration", "accepted") == "accepted"]
-        active = [row["token"] for row in tokens if row.get("status") == "active" and not row.get("expires_at")]
-        return [self._member(row) for row in accepted[:limit]], active
+        by_operator: defaultdict[str | None, list[str]] = defaultdict(list)
+        for row in tokens:
+            if row.get("status") == "active" and _lasting(row.get("expires_at")):
+                by_operator[row.get("cpo_id")].append(row["token"])
+        return [self._member(row, by_operator[row.get("cpo_id")] + by_operator[None]) for row in accepted[:limit]]
 
     async def _login(self, client: httpx.AsyncClient) -> str:
         while True:
@@ -68,7 +73,7 @@ class PlatformApi:
             if not cursor or (limit is not None and len(rows) >= limit):
                 return rows
 
-    def _member(self, row: dict[str, Any]) -> Member:
+    def _member(self, row: dict[str, Any], id_tokens: list[str]) -> Member:
         spec = ChargerSpec(
             current_type="DC" if row.get("current_type") == "DC" else "AC",
             rated_power_w=int(row.get("rated_power_w") or 7_400),
@@ -76,4 +81,9 @@ class PlatformApi:
             vendor=row.get("vendor") or "UNIEV",
             model=row.get("model") or "Simulator",
         )
-        return Member(row["id"], spec, self._basic_password)
+        return Member(row["id"], spec, self._basic_password, tuple(id_tokens))
+
+
+def _lasting(expires_at: str | None) -> bool:
+    """Good for a day at least (a token without an expiry is good for ever)."""
+    return expires_at is None or datetime.fromisoformat(expires_at) > datetime.now(UTC) + timedelta(days=1)

@@ -121,14 +121,13 @@ def test_registers_of_a_later_run_begin_above_those_of_an_earlier_one() -> None:
     assert [b - a for a, b in zip(early, late, strict=True)] == [132_000, 132_000]
 
 
-async def test_the_platform_api_names_chargers_and_active_tokens() -> None:
+async def test_the_platform_api_names_chargers_and_the_active_tokens_of_their_operators() -> None:
     async with _api() as base_url:
-        found, tokens = await PlatformApi(base_url, "emsv@demo.uniev.id", "secret").read()
+        found = await PlatformApi(base_url, "emsv@demo.uniev.id", "secret").read()
     assert found == [
-        Member("C-1", ChargerSpec("DC", 60_000, 2, "Acme", "Fast")),
-        Member("C-3", ChargerSpec("AC", 7_400, 1)),
+        Member("C-1", ChargerSpec("DC", 60_000, 2, "Acme", "Fast"), id_tokens=("T-1", "T-5")),
+        Member("C-3", ChargerSpec("AC", 7_400, 1), id_tokens=("T-3", "T-5")),
     ]
-    assert tokens == ["T-1"]
 
 
 def _api() -> Any:
@@ -140,15 +139,18 @@ def _api() -> Any:
     return rest_api(
         {
             "POST /api/auth/login": {"access_token": "abc"},
-            "GET /api/chargers": {"items": [charger | fast | {"id": "C-1"}], "next_cursor": "p2"},
+            "GET /api/chargers": {"items": [charger | fast | {"id": "C-1", "cpo_id": "one"}], "next_cursor": "p2"},
             "GET /api/chargers p2": {
-                "items": [charger | {"id": "C-2", "registration": "pending"}, charger | {"id": "C-3"}],
+                "items": [charger | {"id": "C-2", "registration": "pending"}, charger | {"id": "C-3", "cpo_id": "two"}],
                 "next_cursor": None,
             },
             "GET /api/id-tokens": {
                 "items": [
-                    {"token": "T-1", "status": "active", "expires_at": None},
-                    {"token": "T-2", "status": "blocked", "expires_at": None},
+                    {"token": "T-1", "status": "active", "expires_at": None, "cpo_id": "one"},
+                    {"token": "T-2", "status": "blocked", "expires_at": None, "cpo_id": "one"},
+                    {"token": "T-3", "status": "active", "expires_at": "2100-01-01T00:00:00Z", "cpo_id": "two"},
+                    {"token": "T-4", "status": "active", "expires_at": "2020-01-01T00:00:00Z", "cpo_id": "two"},
+                    {"token": "T-5", "status": "active", "expires_at": None, "cpo_id": None},
                 ],
                 "next_cursor": None,
             },

@@ -1,6 +1,5 @@
 """What the database holds: columns with types, functions with arguments. For the direct transport."""
 
-import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,8 +41,6 @@ class Catalogue:
 
     tables: dict[str, dict[str, str]] = field(default_factory=dict)
     functions: dict[str, Function] = field(default_factory=dict)
-    version: int = 0
-    _reading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def read(self, connection: "asyncpg.Connection[Any] | Any") -> None:
         """Replaces what is known."""
@@ -60,4 +57,3 @@ class Catalogue:
             for row in await connection.fetch(_FUNCTIONS)
         }
         self.tables = tables
-        self.version += 1

@@ -34,7 +34,7 @@ def asserts_nothing(tree: ast.Module) -> list[str]:
     """Tests without an `assert`, a `pytest.raises` or a call of a helper that asserts; and `assert True`.
 
     A helper that asserts is a function of the same module with an assertion, or any whose name begins with
-    assert_, check_, expect, wait_until or eventually.
+    assert_, check_, expect, wait_until, eventually or until (they fail in the end).
     """
     helpers = {node.name for node in _functions(tree) if _asserts(node, frozenset())}
     known = frozenset(name for name in helpers if not name.startswith("test"))
@@ -46,7 +46,7 @@ def _asserts(function: ast.AST, helpers: frozenset[str]) -> bool:
     if any(isinstance(node, ast.Assert) and not _is_idle(node) for node in ast.walk(function)):
         return True
     names = {_last_name(call.func) for call in _calls(function)}
-    beginnings = ("assert_", "check_", "expect", "wait_until", "eventually")
+    beginnings = ("assert_", "check_", "expect", "wait_until", "eventually", "until")
     return bool(names & helpers) or any(name == "raises" or name.startswith(beginnings) for name in names)
 
 

@@ -20,7 +20,7 @@ from backend.logs import set_up_logs
 from backend.ocppj.delivery import Delivery
 from backend.ocppj.gate import Gate
 from backend.ocppj.registry import Registry
-from backend.ocppj.server import OcppServer, raise_file_limit
+from backend.ocppj.server import OcppServer, Pace, raise_file_limit
 from backend.ocppj.v16 import V16
 from backend.services.dispatch import Dispatch
 from backend.services.intake.facts import Intake
@@ -32,7 +32,7 @@ from backend.settings import Settings, load_settings
 log = logging.getLogger("backend.ocpp_server")
 
 
-def build(database: Database, settings: Settings) -> OcppServer:
+def build(database: Database, settings: Settings, pace: Pace | None = None) -> OcppServer:
     """Wires an OCPP server over a database."""
     lane = Lane(database)
     intake = Intake(database, lane)
@@ -47,6 +47,7 @@ def build(database: Database, settings: Settings) -> OcppServer:
         delivery=Delivery(Dispatch(database, node), registry),
         message_log=MessageLog(database),
         nodes=Nodes(database, node),
+        pace=pace,
     )
 
 

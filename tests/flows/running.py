@@ -11,7 +11,7 @@ import asyncpg
 from backend.database import SYSTEM, Database
 from backend.domain.charger_password import hash_password
 from backend.ocpp_server import build
-from backend.ocppj.server import OcppServer
+from backend.ocppj.server import OcppServer, Pace
 from backend.settings import Settings
 from simulator import SimulatedCharger, StepClock
 from tests.flows.raw import RawCharger, plugged
@@ -25,9 +25,9 @@ CHARGER = "CP-1"
 class Running:
     """A started server. `store` reads and prepares data past the server, as the database's owner."""
 
-    def __init__(self, database: Database, settings: Settings, dsn: str) -> None:
-        self.database, self.settings, self.dsn = database, settings, dsn
-        self.server: OcppServer = build(database, settings)
+    def __init__(self, database: Database, settings: Settings, dsn: str, pace: Pace | None) -> None:
+        self.database, self.settings, self.dsn, self.pace = database, settings, dsn, pace
+        self.server: OcppServer = build(database, settings, pace)
         self.store: asyncpg.Connection[Any] | None = None
 
     @property
@@ -42,7 +42,7 @@ class Running:
     async def restart(self) -> None:
         """Stops the server and starts a new one, on another port, with nothing but the database in common."""
         await self.server.stop()
-        self.server = build(self.database, self.settings)
+        self.server = build(self.database, self.settings, self.pace)
         await self.start()
 
     # -- what is in the database
@@ -56,6 +56,11 @@ class Running:
         """The only row that a query finds."""
         [found] = await self.rows(query, *values)
         return found
+
+    async def store_execute(self, statement: str) -> None:
+        """Changes data past the server."""
+        assert self.store is not None
+        await self.store.execute(statement)
 
     async def session(self, transaction_id: int) -> dict[str, Any]:
         """A session by its transaction id."""
@@ -103,9 +108,11 @@ class Running:
 
 
 @asynccontextmanager
-async def running(database: Database, settings: Settings, dsn: str) -> AsyncIterator[Running]:
+async def running(
+    database: Database, settings: Settings, dsn: str, *, pace: Pace | None = None
+) -> AsyncIterator[Running]:
     """A started server whose CPO has one station, the charger CP-1 and the tokens TAG-1 and TAG-2."""
-    platform = Running(database, settings, dsn)
+    platform = Running(database, settings, dsn, pace)
     platform.store = await asyncpg.connect(dsn)
     await platform.store.execute(
         "insert into public.cpos (id, name) values ($1, 'Flows')", CPO

@@ -243,7 +243,8 @@ begin
 end
 $$;
 
--- The remote start this session answers, marked as observed. The charger's clock may be minutes off.
+-- The remote start this session answers, marked as observed. A start out of offline history answers nothing: it is
+-- told soon after the charger has come back, and is old. An old start told later is news under a slow clock.
 create function private.observe_start(p_session public.sessions) returns uuid
 language sql set search_path = '' as $$
     update public.commands set effect = 'observed', effect_session_id = p_session.id,
@@ -255,7 +256,9 @@ language sql set search_path = '' as $$
           and lower(m.payload ->> 'idTag') = lower(p_session.id_token)
           and coalesce((m.payload ->> 'connectorId')::integer, p_session.evse_id) = p_session.evse_id
           and m.sent_at > p_session.start_received_at - interval '15 minutes'
-          and m.sent_at < p_session.started_at + interval '10 minutes'  -- a start out of offline history answers nothing
+          and (m.sent_at < p_session.started_at + interval '10 minutes'
+               or exists (select 1 from public.connections k where k.charger_id = p_session.charger_id
+                          and k.connected_at < m.sent_at - interval '2 minutes'))
         order by m.seq limit 1)
     returning id
 $$;

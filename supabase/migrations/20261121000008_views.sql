@@ -20,9 +20,10 @@ select x.charger_id, x.evse_id, x.connector_id, x.cpo_id, h.station_id, h.statio
     h.name as charger_name, h.current_type, h.rated_power_w, h.connected, h.last_seen_at,
     x.status, x.error_code, x.error_info, x.vendor_error_code, x.status_at, x.status_received_at,
     case when not h.connected then 'offline'
-         when x.status is null then 'unknown'
          when x.status in ('SuspendedEV', 'SuspendedEVSE') then 'suspended'
-         else lower(x.status) end as state,
+         when x.status in ('Available', 'Preparing', 'Charging', 'Finishing', 'Reserved', 'Unavailable', 'Faulted')
+         then lower(x.status)
+         else 'unknown' end as state,  -- chargers also say what no standard knows
     s.id as session_id, s.transaction_id, s.id_token, s.started_at, s.last_power_w as power_w,
     case when s.id is not null then greatest(s.last_register_wh - s.meter_start_wh, 0) end as energy_wh,
     s.last_soc_percent as soc_percent, s.last_reading_at

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+from uuid import uuid4
 
 from pydantic import Field
 
@@ -126,15 +127,10 @@ class Chargers:
         Raises NotFound (`station_not_found`), Conflict (`charger_exists`).
         """
         await self._stations.get(caller.scope, values["station_id"])
-        row = {**values, "password_hash": hash_password(password.encode()) if password else None}
-        try:
-            await self._database.call(
-                "register_charger",
-                {"p_charger": row, "p_connector_count": connector_count},
-                scope=caller.scope,
-            )
-        except Conflict as error:
-            raise Conflict("This identity is registered already.", code="charger_exists") from error
+        password_hash = hash_password(password.encode()) if password else None
+        row = {**values, "password_hash": password_hash, "request_id": str(uuid4())}
+        arguments = {"p_charger": row, "p_connector_count": connector_count}
+        await self._database.call("register_charger", arguments, scope=caller.scope)
         charger = await self.get(caller.scope, values["id"])
         await self._note(caller, "charger.create", charger, after=charger.model_dump(mode="json"))
         return charger

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
+from uuid import uuid4
 
 from pydantic import Field
 
@@ -104,7 +105,8 @@ class Commands:
             "p_charger_id": charger_id,
             "p_action": action,
             "p_payload": dict(payload),
-            "p_idempotency_key": delivery.idempotency_key,
+            # The call is repeated when its answer is lost; a Reset must not be.
+            "p_idempotency_key": delivery.idempotency_key or str(uuid4()),
             "p_queue": delivery.queue,
             "p_expires_in_s": delivery.lifetime_s,
             "p_requested_by_name": caller.name,

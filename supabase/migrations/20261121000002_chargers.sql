@@ -35,6 +35,7 @@ create table public.chargers (
     rated_power_w integer check (rated_power_w > 0),
     registration text not null default 'accepted' check (registration in ('accepted', 'pending', 'rejected')),
     discovered boolean not null default false,
+    request_id uuid,                                 -- of the registration, which may be repeated unawares
     availability text not null default 'operative' check (availability in ('operative', 'inoperative')),
     password_hash text,
     -- What the charger says of itself as a whole (OCPP 1.6 connectorId 0); never a connector row.
@@ -133,7 +134,7 @@ grant select, insert, update, delete on public.stations, public.chargers, public
     public.connectors, public.id_tokens to service_role;
 grant select, insert, update, delete on public.stations, public.connectors, public.id_tokens to authenticated;
 grant select (id, cpo_id, station_id, name, vendor, model, serial_number, firmware_version, iccid, imsi, meter_type,
-        meter_serial_number, protocol, current_type, rated_power_w, registration, discovered, availability, status,
-        error_code, error_info, vendor_error_code, status_at, last_boot_at, created_at, updated_at),
+        meter_serial_number, protocol, current_type, rated_power_w, registration, discovered, request_id, availability,
+        status, error_code, error_info, vendor_error_code, status_at, last_boot_at, created_at, updated_at),
     insert, update, delete on public.chargers to authenticated;
 grant select on public.nodes, public.connections to authenticated;

@@ -7,8 +7,8 @@ select p.id, p.cpo_id, p.name, p.address, p.city, p.province, p.latitude, p.long
 from public.stations p;
 
 -- A charger and its connectors (EVSE 1..n, one connector each) at a station the caller can see.
--- {id, station_id, name, vendor, model, current_type, rated_power_w, password_hash}
--- Errors: station_not_found; a taken identity is a unique violation.
+-- {id, station_id, name, vendor, model, current_type, rated_power_w, password_hash, request_id}
+-- The same request_id registers once. Errors: station_not_found, charger_exists.
 create function public.register_charger(p_charger jsonb, p_connector_count integer) returns void
 language plpgsql set search_path = '' as $$
 declare
@@ -18,10 +18,22 @@ begin
     if not found then
         raise exception using errcode = 'P0001', message = 'There is no such station.', hint = 'station_not_found';
     end if;
-    insert into public.chargers (id, cpo_id, station_id, name, vendor, model, current_type, rated_power_w, password_hash)
-    select r.id, place.cpo_id, place.id, r.name, r.vendor, r.model, r.current_type, r.rated_power_w, r.password_hash
+    insert into public.chargers (id, cpo_id, station_id, name, vendor, model, current_type, rated_power_w, password_hash,
+        request_id)
+    select r.id, place.cpo_id, place.id, r.name, r.vendor, r.model, r.current_type, r.rated_power_w, r.password_hash,
+        r.request_id
     from jsonb_to_record(p_charger) as r(id text, name text, vendor text, model text, current_type text,
-                                         rated_power_w integer, password_hash text);
+                                         rated_power_w integer, password_hash text, request_id uuid)
+    on conflict (id) do nothing;
+    if not found then
+        perform from public.chargers
+        where id = p_charger ->> 'id' and request_id = (p_charger ->> 'request_id')::uuid;
+        if not found then
+            raise exception using errcode = 'P0001', hint = 'charger_exists',
+                message = 'This identity is registered already.';
+        end if;
+        return;
+    end if;
     insert into public.connectors (charger_id, evse_id, connector_id, cpo_id)
     select p_charger ->> 'id', n, 1, place.cpo_id from generate_series(1, p_connector_count) as n;
 end

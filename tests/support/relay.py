@@ -1,4 +1,6 @@
-"""A relay between a client and PostgreSQL's socket: counts requests and can fall silent."""
+"""A relay between a client and PostgreSQL's socket: counts requests, can fall silent, and can lose an answer."""
+
+from __future__ import annotations
 
 import asyncio
 import tempfile
@@ -10,8 +12,19 @@ from urllib.parse import parse_qs, urlsplit
 _SYNC, _SIMPLE_QUERY = ord("S"), ord("Q")
 
 
+class _Marks:
+    """What both directions of one connection know: its transaction was chosen to be lost; its answer is due."""
+
+    chosen = False
+    losing = False
+
+
 class Relay:
-    """`requests` counts what the client waits for an answer to: one Sync or one simple query is a round trip."""
+    """`requests` counts what the client waits for an answer to: one Sync or one simple query is a round trip.
+
+    `lose_commit_of`: the transaction whose statements hold these bytes is committed, but the connection breaks
+    before the client hears of it; once.
+    """
 
     def __init__(self, dsn: str, directory: Path) -> None:
         address = urlsplit(dsn)
@@ -20,6 +33,7 @@ class Relay:
         self.dsn = address._replace(query=f"host={directory}").geturl()
         self.requests = 0
         self.silent = False
+        self.lose_commit_of: bytes | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     @classmethod
@@ -35,20 +49,32 @@ class Relay:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         from_server, to_server = await asyncio.open_unix_connection(self._target)
+        marks = _Marks()
         for source, sink, counted in ((reader, to_server, True), (from_server, writer, False)):
-            task = asyncio.create_task(self._pump(source, sink, counted))
+            task = asyncio.create_task(self._pump(source, sink, counted, marks))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, counted: bool) -> None:
+    async def _pump(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, counted: bool, marks: _Marks
+    ) -> None:
         with suppress(ConnectionError):
             while data := await source.read(65536):
                 if counted:
                     self._count(data)
+                    self._mark(data, marks)
+                elif marks.losing:
+                    break
                 if not self.silent:
                     sink.write(data)
                     await sink.drain()
         sink.close()
+
+    def _mark(self, data: bytes, marks: _Marks) -> None:
+        marks.losing = marks.losing or (marks.chosen and b"COMMIT" in data)
+        if self.lose_commit_of is not None and self.lose_commit_of in data:
+            self.lose_commit_of = None
+            marks.chosen = True
 
     def _count(self, data: bytes) -> None:
         """Messages are a letter, a length and a body; asyncpg writes whole messages, small ones at once."""

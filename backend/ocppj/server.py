@@ -19,6 +19,7 @@ from backend.domain.errors import DomainError
 from backend.ocppj.connection import Connection, Dialect
 from backend.ocppj.delivery import Delivery
 from backend.ocppj.gate import Gate, Refused
+from backend.ocppj.moderation import Moderation
 from backend.ocppj.registry import Registry
 from backend.ocppj.socket import ChargerSocket, Peer, header
 from backend.services.intake.facts import Intake
@@ -61,6 +62,7 @@ class OcppServer:
         self._turns = itertools.cycle(range(_SLOTS))
         self._tasks: list[asyncio.Task[None]] = []
         self._closing: set[asyncio.Task[None]] = set()
+        self._moderation = Moderation(registry.__len__)
         self._server: asyncio.Server | None = None
         self.port = 0
 
@@ -74,9 +76,11 @@ class OcppServer:
         self.port = self._server.sockets[0].getsockname()[1]
         for job in (self._pulse, self._tell, self._message_log.run, self._delivery.run, _quiet_collector):
             self._tasks.append(asyncio.create_task(_for_ever(job)))
+        self._moderation.start()
 
     async def stop(self) -> None:
         """Closes every socket (1001: going away) and returns when everything told is stored."""
+        self._moderation.stop()
         if self._server is not None:
             self._server.close()
         for socket in self._sockets():

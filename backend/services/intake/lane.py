@@ -29,22 +29,20 @@ class _Item(NamedTuple):
 
 
 class Lane:
-    """One ordered way into `intake`: batches form while the one before them is being committed.
+    """One ordered way into `intake`. A batch is what was submitted while the one before it was being committed, or
+    in the same pass of the event loop: nobody waits for company.
 
-    `window_s`: how long the first row of a batch waits for company. `patience_s`: how long a row survives an
-    unreachable database before its caller gets DatabaseUnavailable (chargers then keep it and try again).
+    `patience_s`: how long a row survives an unreachable database before its caller gets DatabaseUnavailable
+    (chargers then keep it and try again).
     """
 
-    def __init__(
-        self, database: Database, *, window_s: float = 0.018, patience_s: float = 10.0, max_rows: int = 1000
-    ) -> None:
+    def __init__(self, database: Database, *, patience_s: float = 10.0, max_rows: int = 1000) -> None:
         self._database = database
-        self._window_s = window_s
         self._patience_s = patience_s
         self._max_rows = max_rows
         self._waiting: list[_Item] = []
         self._flushing: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._starting: asyncio.Handle | None = None
         self.batches = 0
         self.rows = 0
 
@@ -58,8 +56,7 @@ class Lane:
         encoded = [storable(_encode(row)) for row in rows]
         item = _Item(kind, encoded, loop.create_future(), loop.time() + self._patience_s)
         self._waiting.append(item)
-        if self._flushing is None and self._timer is None:
-            self._timer = loop.call_later(self._window_s, self._start)
+        self._start_soon()
         return await item.done
 
     async def drain(self) -> None:
@@ -70,10 +67,15 @@ class Lane:
             if self._flushing is not None:
                 await asyncio.wait({self._flushing})
 
+    def _start_soon(self) -> None:
+        """After whoever else is about to submit in this pass of the loop."""
+        if self._flushing is None and self._starting is None:
+            self._starting = asyncio.get_running_loop().call_soon(self._start)
+
     def _start(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        if self._starting is not None:
+            self._starting.cancel()
+            self._starting = None
         if self._flushing is None and self._waiting:
             self._flushing = asyncio.create_task(self._flush())
 
@@ -84,7 +86,7 @@ class Lane:
         finally:
             self._flushing = None
             if self._waiting:
-                self._timer = asyncio.get_running_loop().call_later(self._window_s, self._start)
+                self._start_soon()
 
     def _take(self) -> list[_Item]:
         rows = 0

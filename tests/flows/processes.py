@@ -11,12 +11,16 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import httpx
+
 from backend.database import Database, open_database
 from backend.embedded import EmbeddedPostgres
 from backend.settings import load_settings
 from tests.support.servers import ROOT, SECRET, free_port
+from tests.support.waiting import eventually_found
 
 _STOP_S = 15.0
+_READY_S = 60.0
 _FOREIGN = ("UNIEV_", "SUPABASE_", "STREAMLIT_", "DATABASE_URL")
 
 
@@ -45,18 +49,29 @@ class Processes:
         """Where the REST API answers."""
         return f"http://127.0.0.1:{self.api_port}"
 
-    def start(self, *names: str) -> None:
-        """Starts processes; they need a moment until they serve."""
+    @property
+    def environment(self) -> dict[str, str]:
+        """The settings of these processes; nothing of the caller's leaks in."""
         given = {"UNIEV_DATA_DIR": str(self.data_dir), "UNIEV_DEMO": "0", "UNIEV_SECRET_KEY": SECRET,
                  "UNIEV_OCPP_HOST": "127.0.0.1", "UNIEV_OCPP_PORT": str(self.ocpp_port), "UNIEV_LOG_FORM": "human",
                  "UNIEV_LOG_LEVEL": "warning"}  # fmt: skip
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)} | given
+        return {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)} | given
+
+    def start(self, *names: str) -> None:
+        """Starts processes; they need a moment until they serve."""
         for name in names:
             with self.log(name).open("ab") as out:
                 self._running[name] = subprocess.Popen(
-                    [sys.executable, *self._commands[name]], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,
+                    [sys.executable, *self._commands[name]], cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL,
                     stdout=out, stderr=out, start_new_session=True,
                 )  # fmt: skip
+
+    def admin(self, *arguments: str) -> str:
+        """What `python -m backend.admin` prints."""
+        command = [sys.executable, "-m", "backend.admin", *arguments]
+        done = subprocess.run(command, cwd=ROOT, env=self.environment, check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def kill(self, name: str) -> None:
         """`kill -9`; `postgres` is the postmaster."""
@@ -81,6 +96,18 @@ class Processes:
                 process.kill()
                 process.wait(_STOP_S)
         self._running.clear()
+
+    async def ready(self) -> None:
+        """Waits until the API says that database and OCPP server are there."""
+
+        async def ask() -> bool:
+            try:
+                async with httpx.AsyncClient(trust_env=False) as client:
+                    return (await client.get(f"{self.api_url}/ready")).status_code == httpx.codes.OK
+            except httpx.HTTPError:
+                return False
+
+        await eventually_found(ask, "the platform is ready", _READY_S)
 
     def ended(self) -> list[str]:
         """Processes that ended without being asked to."""

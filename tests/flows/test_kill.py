@@ -9,8 +9,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx
-
 from backend.database import SYSTEM, Database
 from simulator import BookedSession, ChargerSpec, LinkOptions, RunningClock, SimulatedCharger
 from tests.flows.processes import Processes, processes
@@ -102,23 +100,10 @@ class Fleet:
         assert self.acknowledged("stops") < SESSIONS
 
 
-async def answers(group: Processes, path: str) -> None:
-    """Waits until the API answers 200."""
-
-    async def ask() -> bool:
-        try:
-            async with httpx.AsyncClient(trust_env=False) as client:
-                return (await client.get(group.api_url + path)).status_code == httpx.codes.OK
-        except httpx.HTTPError:
-            return False
-
-    await eventually_found(ask, f"the API answers {path}", PHASE_WITHIN_S)
-
-
 async def test_kill_9_of_every_process_loses_and_doubles_nothing() -> None:
     async with processes(fill) as group:
         group.start("ocpp", "api", "worker")
-        await answers(group, "/ready")
+        await group.ready()
         fleet = Fleet(group.url)
         async with fleet.living():
             beginning = asyncio.create_task(fleet.begin())
@@ -141,7 +126,7 @@ async def test_kill_9_of_every_process_loses_and_doubles_nothing() -> None:
             await fleet.progress(group, "stops", SESSIONS // 4)
             group.kill("postgres")
             await asyncio.wait_for(ending, PHASE_WITHIN_S)
-        await answers(group, "/ready")
+        await group.ready()
         async with group.database() as database:
             await assert_books_agree(database, fleet)
             await assert_events_relayed(database, fleet)

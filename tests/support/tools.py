@@ -26,6 +26,12 @@ def _postgrest() -> Path | None:
     return next((place for place in places if place.is_file()), _on_path("postgrest"))
 
 
+def _charge_point() -> Path | None:
+    """The main script of the npm package `em-ocpp-chargepoint-simulator`, a charge point nobody here wrote."""
+    script = Path("em-ocpp-chargepoint-simulator", "build", "src", "main.js")
+    return next((place for folder in _NODE_FOLDERS if (place := folder / script).is_file()), None)
+
+
 def _postgres15() -> Path | None:
     """The folder with `initdb` and `pg_ctl` of Debian's PostgreSQL 15."""
     place = Path("/usr/lib/postgresql/15/bin")
@@ -34,6 +40,11 @@ def _postgres15() -> Path | None:
 
 # name → (environment variable that names the place, how to find it, how to get it)
 _TOOLS: dict[str, tuple[str, Callable[[], Path | None], str]] = {
+    "charge_point": (
+        "UNIEV_CHARGE_POINT",
+        _charge_point,
+        "npm install --prefix .cache/tools em-ocpp-chargepoint-simulator@0.0.4",
+    ),
     "chromium": (
         "UNIEV_CHROMIUM",
         lambda: _on_path("chromium", "chromium-browser", "google-chrome"),

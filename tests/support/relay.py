@@ -38,7 +38,7 @@ class Relay:
 
     @classmethod
     @asynccontextmanager
-    async def to(cls, dsn: str) -> AsyncIterator["Relay"]:
+    async def to(cls, dsn: str) -> AsyncIterator[Relay]:
         """A relay in front of the server of `dsn`, while the block runs."""
         with tempfile.TemporaryDirectory(prefix="uniev-relay-") as directory:
             relay = cls(dsn, Path(directory))

@@ -35,9 +35,7 @@ class Outbox:
             for topic, payloads in topics.items():
                 if reaction := self._reactions.get(topic):
                     await reaction(payloads)
-            await self._database.call(
-                "settle_outbox", {"p_ids": [event["id"] for event in events]}, scope=SYSTEM
-            )
+            await self._database.call("settle_outbox", {"p_ids": [event["id"] for event in events]}, scope=SYSTEM)
             total += len(events)
         return total
 
@@ -48,10 +46,6 @@ class Outbox:
         return events
 
     async def _refresh_station_days(self, payloads: Payloads) -> None:
-        rows = [
-            {"station_id": p["station_id"], "stopped_at": p["stopped_at"]}
-            for p in payloads
-            if p["station_id"]
-        ]
+        rows = [{"station_id": p["station_id"], "stopped_at": p["stopped_at"]} for p in payloads if p["station_id"]]
         if rows:
             await self._database.call("refresh_station_days", {"p_rows": rows}, scope=SYSTEM)

@@ -37,7 +37,9 @@ async def identify(request: Request, services: Services, bearer: Bearer, api_key
     if "authorization" in request.headers:  # if it does not hold, a good key beside it does not excuse it
         if bearer is None:
             raise Unauthenticated("The Authorization header is not of the form `Bearer <access token>`.")
-        return services.tokens.read(bearer.credentials, request_id)
+        caller = services.tokens.read(bearer.credentials, request_id)
+        await services.standing.check(caller)
+        return caller
     if api_key:
         return await services.api_keys.recognise(api_key, request_id)
     raise Unauthenticated("Send an access token (Authorization: Bearer) or an API key (X-API-Key).")

@@ -22,6 +22,7 @@ from backend.services.messages import Messages
 from backend.services.passwords import Passwords
 from backend.services.readiness import ReadinessCheck
 from backend.services.sessions import Sessions
+from backend.services.standing import Standing
 from backend.services.stations import Stations
 from backend.services.tokens import Tokens
 from backend.services.users import Users
@@ -42,6 +43,7 @@ class Directory:
     messages: Messages
     readiness: ReadinessCheck
     sessions: Sessions
+    standing: Standing
     stations: Stations
     tokens: Tokens
     users: Users
@@ -73,6 +75,7 @@ def build_directory(database: Database, secret_key: str, *, now: Callable[[], da
         messages=Messages(database, chargers),
         readiness=ReadinessCheck(database, now),
         sessions=sessions,
+        standing=Standing(database, cpos, now),
         stations=stations,
         tokens=tokens,
         users=Users(database, audit, cpos, passwords),

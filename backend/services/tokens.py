@@ -1,7 +1,7 @@
 """Access and refresh tokens.
 
-An access token is a JWT (HS256) of 15 minutes: the API believes it without asking the database. A refresh
-token is random, kept as a hash, and good for one use: using it gives its successor in the same family.
+An access token is a JWT (HS256) of 15 minutes; `standing` asks now and then whether its holder may still act. A
+refresh token is random, kept as a hash, and good for one use: using it gives its successor in the same family.
 Using it again reveals that two hold it, and ends the whole family.
 """
 

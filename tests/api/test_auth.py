@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import httpx
 import pytest
 
+from backend.api.application import equip
+from backend.database import SYSTEM
 from backend.domain.caller import PLATFORM
+from backend.services.directory import build_directory
+from backend.services.standing import BELIEVED_FOR
 from backend.services.users import NewUser, UserRole
-from tests.api.conftest import World
+from tests.api.conftest import SECRET, World
 
 EMAIL, PASSWORD = "sari@nusantara.test", "correct horse battery"
 
@@ -89,9 +95,22 @@ async def test_a_user_made_inactive_is_locked_out(client: httpx.AsyncClient, wor
     assert (await client.post("/api/auth/refresh", json=token)).status_code == 401
 
 
-async def test_staff_of_a_suspended_cpo_are_told_so(client: httpx.AsyncClient, world: World) -> None:
-    from backend.database import SYSTEM
+async def test_an_access_token_ends_with_its_holders_standing(client: httpx.AsyncClient, world: World) -> None:
+    clock = [datetime.now(UTC)]
+    equip(world.app, build_directory(world.database, SECRET, now=lambda: clock[0]), SECRET)
+    pair = (await _login(client)).json()
+    where = {"users": [("id", "eq", pair["user"]["id"])], "cpos": [("id", "eq", world.own.cpo_id)]}
+    for table, bad, good in (("users", {"active": False}, {"active": True}),
+                             ("cpos", {"status": "suspended"}, {"status": "active"})):  # fmt: skip
+        assert (await client.get("/api/auth/me", headers=_bearer(pair))).status_code == 200
+        await world.database.update(table, bad, scope=SYSTEM, where=where[table])
+        clock[0] += BELIEVED_FOR
+        reply = await client.get("/api/auth/me", headers=_bearer(pair))
+        assert (reply.status_code, reply.json()["code"]) == (401, "token_revoked")
+        await world.database.update(table, good, scope=SYSTEM, where=where[table])
 
+
+async def test_staff_of_a_suspended_cpo_are_told_so(client: httpx.AsyncClient, world: World) -> None:
     where = [("id", "eq", world.own.cpo_id)]
     await world.database.update("cpos", {"status": "suspended"}, scope=SYSTEM, where=where)
     reply = await _login(client)

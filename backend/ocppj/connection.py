@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 from uuid import uuid4
 
+from backend.domain.configuration import hide_in_answer, hide_in_call
 from backend.domain.errors import DatabaseUnavailable, DomainError
 from backend.ocppj import frames
 from backend.ocppj.frames import BadFrame, Frame
@@ -116,7 +117,9 @@ class Connection:
             self._answer = asyncio.get_running_loop().create_future()
             self._asked = (message_id, action, now)
             data = frames.call(message_id, action, payload)
-            self._note(now, "out", "call", action, message_id, None, data)
+            shown = hide_in_call(action, payload)
+            noted = data if shown is payload else frames.call(message_id, action, shown)
+            self._note(now, "out", "call", action, message_id, None, noted)
             self.socket.send(data)
             try:
                 return await asyncio.wait_for(self._answer, timeout_s)
@@ -131,6 +134,8 @@ class Connection:
         latency_ms = (now - asked[2]).total_seconds() * 1000 if asked and expected else None
         action = asked[1] if asked and expected else None
         kind = "result" if frame.kind == frames.RESULT else "error"
+        if frame.kind == frames.RESULT and (shown := hide_in_answer(frame.payload)) is not frame.payload:
+            data = frames.result(frame.message_id, shown)
         self._note(now, "in", kind, action, frame.message_id, latency_ms, data)
         if not expected or self._answer is None or self._answer.done():
             return  # late or unasked: never taken for the answer to another call

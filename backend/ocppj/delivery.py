@@ -12,6 +12,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
+from backend.domain.charger_password import hash_password
+from backend.domain.configuration import hide_in_answer, new_password
 from backend.domain.errors import DatabaseUnavailable, DomainError
 from backend.ocppj.connection import CallFailed
 from backend.ocppj.registry import Registry
@@ -103,7 +105,12 @@ class Delivery:
         except CallFailed as failure:
             status = "timed_out" if failure.code == "Timeout" else "failed"
             return Outcome(status, None, failure.code, failure.description)
-        return judge(claim.action, answer)
+        return _with_password(judge(claim.action, hide_in_answer(answer)), claim)
+
+
+def _with_password(outcome: Outcome, claim: Claim) -> Outcome:
+    password = new_password(claim.action, claim.payload) if outcome.status == "accepted" else None
+    return outcome if password is None else outcome._replace(password_hash=hash_password(password))
 
 
 def judge(action: str, answer: dict[str, Any]) -> Outcome:

@@ -9,10 +9,11 @@ from enum import StrEnum
 from typing import Any, Final
 from uuid import uuid4
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from backend.database import Database
 from backend.domain.caller import Caller
+from backend.domain.configuration import hide_in_call
 from backend.domain.errors import Conflict, NotFound
 from backend.domain.scope import Scope
 from backend.services.chargers import Chargers
@@ -70,6 +71,13 @@ class Command(Record):
     sent_at: datetime | None = Field(description="When it went on the wire (UTC).")
     answered_at: datetime | None = Field(description="When the charger answered (UTC).")
     effect_at: datetime | None = Field(description="When the effect was observed (UTC).")
+
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_secrets(cls, row: dict[str, Any]) -> dict[str, Any]:
+        """One that waits still holds what will travel."""
+        return {**row, "payload": hide_in_call(row["action"], row["payload"])}
 
 
 @dataclass(frozen=True, slots=True)

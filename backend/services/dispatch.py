@@ -32,6 +32,7 @@ class Outcome(NamedTuple):
     error_code: str | None = None
     error_description: str | None = None
     expects_effect: bool = False
+    password_hash: str | None = None  # of the charger from now on
 
 
 class Dispatch:
@@ -69,6 +70,7 @@ class Dispatch:
                 "p_error_code": _text(outcome.error_code),
                 "p_error_description": _text(outcome.error_description),
                 "p_expects_effect": outcome.expects_effect,
+                "p_password_hash": outcome.password_hash,
             },
             scope=SYSTEM,
         )

@@ -8,6 +8,13 @@ language sql stable set search_path = '' as $$
         where k.charger_id = p_charger_id and k.disconnected_at is null and n.seen_at > now() - interval '30 seconds')
 $$;
 
+-- What may be shown of a command: configuration keys that are secrets travel, but are not kept.
+create function private.shown_payload(p_action text, p_payload jsonb) returns jsonb
+language sql immutable set search_path = '' as $$
+    select case when p_action = 'ChangeConfiguration' and p_payload ->> 'key' ~* 'authorizationkey|password|secret'
+                then p_payload || '{"value": "***"}' else p_payload end
+$$;
+
 -- Asks something of a charger. The same key from the same caller is the same command.
 -- Errors: not_found, idempotency_conflict, charger_offline.
 create function public.enqueue_command(p_charger_id text, p_action text, p_payload jsonb, p_idempotency_key text,
@@ -24,7 +31,8 @@ begin
     if p_idempotency_key is not null then
         select * into command from public.commands
         where requested_by is not distinct from private.user_id() and idempotency_key = p_idempotency_key;
-        if found and (command.charger_id, command.action, command.payload) is distinct from (p_charger_id, p_action, p_payload) then
+        if found and (command.charger_id, command.action, private.shown_payload(command.action, command.payload))
+            is distinct from (p_charger_id, p_action, private.shown_payload(p_action, p_payload)) then
             raise exception using errcode = 'P0001', hint = 'idempotency_conflict',
                 message = 'This Idempotency-Key was used for another command.';
         elsif found then
@@ -63,31 +71,36 @@ language sql set search_path = '' as $$
         order by m.charger_id, m.seq
         limit p_limit
     ), locked as (
-        select id from public.commands where id in (select id from waiting) and status = 'queued' for update skip locked
+        select id, payload from public.commands
+        where id in (select id from waiting) and status = 'queued' for update skip locked
     ), claimed as (
-        update public.commands m set status = 'sent', sent_at = clock_timestamp(), sent_by = p_node
+        update public.commands m set status = 'sent', sent_at = clock_timestamp(), sent_by = p_node,
+            payload = private.shown_payload(m.action, m.payload)
         from locked where m.id = locked.id
-        returning m.id, m.charger_id, m.action, m.payload, m.expires_at
+        returning m.id, m.charger_id, m.action, locked.payload, m.expires_at
     )
     select coalesce(json_agg(claimed), '[]') from claimed
 $$;
 
--- The answer to a sent command. A second or late answer changes nothing.
+-- The answer to a sent command. A second or late answer changes nothing. With the answer that accepts a new
+-- password the old one is refused (security whitepaper A01).
 create function public.settle_command(p_id uuid, p_status text, p_response jsonb, p_error_code text,
-    p_error_description text, p_expects_effect boolean) returns void
+    p_error_description text, p_expects_effect boolean, p_password_hash text) returns void
 language sql set search_path = '' as $$
-    update public.commands set status = p_status, answered_at = clock_timestamp(), response = p_response,
+    with settled as (update public.commands set status = p_status, answered_at = clock_timestamp(), response = p_response,
         error_code = p_error_code, error_description = p_error_description,
         effect = case when effect = 'observed' then effect
                       when p_status = 'accepted' and p_expects_effect then 'pending' else 'none' end
-    where id = p_id and status = 'sent'
+    where id = p_id and status = 'sent' returning charger_id)
+    update public.chargers c set password_hash = p_password_hash, updated_at = now()
+    from settled where c.id = settled.charger_id and p_password_hash is not null
 $$;
 
 -- The clock's part: what was never sent, never answered, or never had its effect. Returns how many changed.
 create function public.expire_commands() returns integer
 language sql set search_path = '' as $$
     with expired as (
-        update public.commands set status = 'expired'
+        update public.commands set status = 'expired', payload = private.shown_payload(action, payload)
         where status = 'queued' and expires_at <= now() returning 1
     ), timed_out as (
         update public.commands set status = 'timed_out', error_description = 'No answer; the server may have stopped.'
@@ -177,14 +190,14 @@ begin
 end
 $$;
 
-revoke execute on function private.is_connected(text),
+revoke execute on function private.is_connected(text), private.shown_payload(text, jsonb),
     public.enqueue_command(text, text, jsonb, text, boolean, integer, text), public.claim_commands(text, json, integer),
-    public.settle_command(uuid, text, jsonb, text, text, boolean), public.expire_commands(),
+    public.settle_command(uuid, text, jsonb, text, text, boolean, text), public.expire_commands(),
     public.claim_outbox(integer, integer), public.settle_outbox(json), public.refresh_station_days(json),
     public.maintain_partitions(integer, integer) from public;
-grant execute on function private.is_connected(text),
+grant execute on function private.is_connected(text), private.shown_payload(text, jsonb),
     public.enqueue_command(text, text, jsonb, text, boolean, integer, text) to authenticated, service_role;
 grant execute on function public.claim_commands(text, json, integer),
-    public.settle_command(uuid, text, jsonb, text, text, boolean), public.expire_commands(),
+    public.settle_command(uuid, text, jsonb, text, text, boolean, text), public.expire_commands(),
     public.claim_outbox(integer, integer), public.settle_outbox(json), public.refresh_station_days(json),
     public.maintain_partitions(integer, integer) to service_role;

@@ -1,0 +1,45 @@
+"""Secrets among a charger's configuration keys (OCPP 1.6 §9, security whitepaper: AuthorizationKey).
+
+They travel to the charger and are kept nowhere: neither with the command nor in the message log.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+HIDDEN: Final = "***"
+_IS_SECRET = re.compile(r"authorizationkey|password|secret", re.IGNORECASE).search
+
+
+def hide_in_call(action: str, payload: dict[str, Any]) -> dict[str, Any]:
+    """The payload of our call as it may be shown; the very same object when nothing is to be hidden."""
+    if action != "ChangeConfiguration" or not _IS_SECRET(str(payload.get("key"))):
+        return payload
+    return {**payload, "value": HIDDEN}
+
+
+def hide_in_answer(payload: dict[str, Any]) -> dict[str, Any]:
+    """The charger's answer to GetConfiguration as it may be shown; any other answer unchanged."""
+    entries = payload.get("configurationKey")
+    if not isinstance(entries, list) or not any(map(_tells_secret, entries)):
+        return payload
+    shown = [{**entry, "value": HIDDEN} if _tells_secret(entry) else entry for entry in entries]
+    return {**payload, "configurationKey": shown}
+
+
+def new_password(action: str, payload: Mapping[str, Any]) -> bytes | None:
+    """The Basic password that an accepted call gives the charger: the key's bytes, which travel in hexadecimal."""
+    if action != "ChangeConfiguration" or payload.get("key") != "AuthorizationKey":
+        return None
+    text = str(payload.get("value", ""))
+    try:
+        decoded = bytes.fromhex(text)
+    except ValueError:
+        decoded = b""
+    return decoded if len(decoded) >= 16 else text.encode()
+
+
+def _tells_secret(entry: object) -> bool:
+    return isinstance(entry, dict) and "value" in entry and bool(_IS_SECRET(str(entry.get("key"))))

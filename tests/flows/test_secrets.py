@@ -1,0 +1,94 @@
+"""A charger's password goes over the wire, and nowhere else."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from backend.database import Scope
+from backend.domain.caller import Caller
+from backend.services.commands import Delivery
+from backend.services.directory import build_directory
+from tests.flows.raw import RawCharger, basic
+from tests.flows.running import CHARGER, CPO, Running
+
+KEY = bytes(range(200, 220))
+CALLER = Caller(Scope("cpo_admin", "00000000-0000-4000-8000-000000000001", CPO), "Admin")
+CHANGE = {"key": "AuthorizationKey", "value": KEY.hex()}
+
+
+async def everything_stored(platform: Running) -> str:
+    """All that commands and the message log hold, as text."""
+    await platform.until("select true from public.ocpp_messages where action = 'ChangeConfiguration' limit 1")
+    rows = await platform.rows("select row_to_json(m)::text as t from public.commands m")
+    rows += await platform.rows("select row_to_json(m)::text as t from public.ocpp_messages m")
+    return " ".join(row["t"] for row in rows)
+
+
+async def change(platform: Running, charger: RawCharger, status: str) -> tuple[str, dict[str, Any]]:
+    """Asks for the new password and lets the charger answer: (what the API shows of the queued command, the call)."""
+    commands = build_directory(platform.database, "a secret of the tests, long enough").commands
+    command = await commands.enqueue(CALLER, CHARGER, "ChangeConfiguration", CHANGE, Delivery(queue=True))
+    message_id, payload = await charger.asked("ChangeConfiguration")
+    await charger.reply(message_id, {"status": status})
+    await platform.command(command.id, "status in ('accepted', 'rejected')")
+    return command.model_dump_json(), payload
+
+
+@pytest.mark.parametrize("status", ["Accepted", "Rejected"])
+async def test_a_new_password_is_not_kept_in_clear(platform: Running, charger: RawCharger, status: str) -> None:
+    shown, payload = await change(platform, charger, status)
+
+    assert payload == CHANGE
+    assert KEY.hex() not in shown
+    assert KEY.hex() not in await everything_stored(platform)
+
+
+async def test_after_accepted_the_new_password_is_asked_for(platform: Running, charger: RawCharger) -> None:
+    await change(platform, charger, "Accepted")
+
+    for headers in ({}, basic(CHARGER, b"0123456789abcdef")):
+        with pytest.raises(InvalidStatus):
+            async with platform.plugged(additional_headers=headers):
+                pass
+    for password in (KEY, KEY.hex().encode(), KEY.hex().upper().encode()):
+        async with platform.plugged(additional_headers=basic(CHARGER, password)) as again:
+            assert await again.boot() == "Accepted"
+
+
+async def test_after_rejected_the_old_password_stays(platform: Running, charger: RawCharger) -> None:
+    await change(platform, charger, "Rejected")
+
+    async with platform.plugged() as again:
+        assert await again.boot() == "Accepted"
+
+
+async def test_a_password_that_the_charger_tells_is_not_kept(platform: Running, charger: RawCharger) -> None:
+    entries = [{"key": "AuthorizationKey", "readonly": False, "value": KEY.hex()},
+               {"key": "HeartbeatInterval", "readonly": False, "value": "300"}]  # fmt: skip
+    command = await platform.ask("GetConfiguration", {}, queue=True)
+    message_id, _ = await charger.asked("GetConfiguration")
+    await charger.reply(message_id, {"configurationKey": entries})
+    answered = await platform.command(command, "status = 'accepted'")
+    logged = await platform.until("select payload from public.ocpp_messages where kind = 'result' and direction = 'in'")
+
+    assert KEY.hex() not in logged["payload"] + answered["response"]
+    values = [entry["value"] for entry in json.loads(answered["response"])["configurationKey"]]
+    assert values == ["***", "300"]
+
+
+async def test_a_repeated_request_for_a_sent_password_is_the_same_command(
+    platform: Running, charger: RawCharger
+) -> None:
+    commands = build_directory(platform.database, "a secret of the tests, long enough").commands
+    once = Delivery(queue=True, idempotency_key="once")
+    first, (message_id, _) = await asyncio.gather(
+        commands.enqueue(CALLER, CHARGER, "ChangeConfiguration", CHANGE, once), charger.asked("ChangeConfiguration")
+    )
+    await charger.reply(message_id, {"status": "Accepted"})
+
+    assert (await commands.enqueue(CALLER, CHARGER, "ChangeConfiguration", CHANGE, once)).id == first.id

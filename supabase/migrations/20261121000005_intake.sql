@@ -328,7 +328,10 @@ begin
       and status in ('sent', 'accepted', 'timed_out') and effect in ('none', 'pending')
       and (payload ->> 'transactionId')::bigint = p_session.transaction_id;
 
-    insert into public.outbox (cpo_id, topic, payload) values (p_session.cpo_id, 'session.ended',
-        json_build_object('session_id', p_session.id, 'station_id', p_session.station_id, 'stopped_at', p_stopped_at));
+    -- A superseded session leaves the day it was counted on until now.
+    insert into public.outbox (cpo_id, topic, payload)
+    select p_session.cpo_id, 'session.ended',
+        json_build_object('session_id', p_session.id, 'station_id', p_session.station_id, 'stopped_at', stopped_at)
+    from unnest(array[p_session.stopped_at, p_stopped_at]) as stopped_at where stopped_at is not null;
 end
 $$;

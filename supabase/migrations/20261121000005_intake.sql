@@ -157,6 +157,8 @@ language sql stable set search_path = '' as $$
         'open_sessions', (select count(*) from public.sessions s
                           where lower(s.id_token) = lower(p_id_token) and s.stopped_at is null
                             and s.id is distinct from p_except_session
+                            -- One that fell silent for good (a dead charger) must not lock its driver out.
+                            and greatest(s.start_received_at, s.last_reading_at) > now() - interval '24 hours'
                             and s.cpo_id is not distinct from p_cpo_id),
         'concurrent_sessions', (select o.concurrent_sessions from public.cpos o where o.id = p_cpo_id))
     from (select 1) as one

@@ -309,6 +309,8 @@ language plpgsql set search_path = '' as $$
 declare
     energy numeric := p_meter_stop_wh - p_session.meter_start_wh;
     hours numeric := extract(epoch from p_stopped_at - p_session.started_at) / 3600.0;
+    -- Of a charger whose power nobody told: more than any car takes.
+    most numeric := coalesce(p_rated_power_w, 1000000) * (hours + 0.05) * 1.1;
 begin
     update public.sessions set
         stopped_at = p_stopped_at, stop_received_at = p_received_at, meter_stop_wh = p_meter_stop_wh,
@@ -319,9 +321,8 @@ begin
                 array_remove(p_session.review_reasons, 'stop_missing')
                 || case when energy < 0 or p_meter_stop_wh < p_session.last_register_wh then array['register_back'] else '{}' end
                 || case when p_time_negative then array['negative_duration'] else '{}' end
-                || case when p_session.meter_start_wh = 0 and energy > p_rated_power_w * (hours + 0.05) * 1.1
-                        then array['odometer_jump'] else '{}' end
-                || case when energy > p_rated_power_w * (hours + 0.05) * 1.1 then array['energy_above_rated'] else '{}' end
+                || case when p_session.meter_start_wh = 0 and energy > most then array['odometer_jump'] else '{}' end
+                || case when energy > most then array['energy_above_rated'] else '{}' end
             ) as reason)
     where id = p_session.id;
 

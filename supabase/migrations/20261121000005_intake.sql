@@ -261,7 +261,7 @@ language sql set search_path = '' as $$
           and (m.sent_at < p_session.started_at + interval '10 minutes'
                or exists (select 1 from public.connections k where k.charger_id = p_session.charger_id
                           and k.connected_at < m.sent_at - interval '2 minutes'))
-        order by m.seq limit 1)
+        order by m.status = 'timed_out', m.seq limit 1)  -- one without answer only if no other asked for it
     returning id
 $$;
 

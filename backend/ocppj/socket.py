@@ -86,6 +86,9 @@ class ChargerSocket(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
+        # The protocol is held by its own parser and by tracebacks. The server's collector is frozen: undo these rings.
+        self._ws.parser.close()
+        self._ws.parser_exc = self._ws.handshake_exc = None
         if self._handshake is not None and self._peer is None:
             self._handshake.cancel()
         peer, self._peer = self._peer, None

@@ -72,7 +72,6 @@ class Command(Record):
     answered_at: datetime | None = Field(description="When the charger answered (UTC).")
     effect_at: datetime | None = Field(description="When the effect was observed (UTC).")
 
-
     @model_validator(mode="before")
     @classmethod
     def _without_secrets(cls, row: dict[str, Any]) -> dict[str, Any]:

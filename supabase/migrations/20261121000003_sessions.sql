@@ -78,6 +78,7 @@ create table public.meter_values (
     digest bigint not null                  -- of charger, connector and content: a repeated message is stored once
 ) partition by range (measured_at);
 create table public.meter_values_default partition of public.meter_values default;
+create index meter_values_default_at on public.meter_values_default (measured_at);  -- for upkeep
 create unique index meter_values_once on public.meter_values (session_id, measured_at, digest) nulls not distinct;
 
 -- Closed days per station, in the station's zone; dashboards read these, not raw sessions.

@@ -47,6 +47,7 @@ create table public.ocpp_messages (
     payload text not null                   -- the frame as it was on the wire (bad ones cut)
 ) partition by range (at);
 create table public.ocpp_messages_default partition of public.ocpp_messages default;
+create index ocpp_messages_default_at on public.ocpp_messages_default (at);  -- for upkeep; mostly empty
 create index ocpp_messages_charger on public.ocpp_messages (charger_id, at desc, id desc);
 
 -- Written in the transaction of the fact it tells; relayed by the worker.

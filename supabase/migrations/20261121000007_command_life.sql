@@ -153,28 +153,29 @@ language sql set search_path = '' as $$
 $$;
 
 -- Makes partitions ahead of time (days of messages, months of readings) and drops messages past their time.
--- A day whose rows already lie in the default partition stays there.
+-- A day whose rows already lie in the default partition stays there; that is looked up before, since a try in vain
+-- locks the whole table while it scans that partition.
 -- Runs as the owner of the tables; only the platform may call it.
 create function public.maintain_partitions(p_days_ahead integer, p_keep_days integer) returns void
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = '' set timezone = 'UTC' as $$
 declare
     part record;
+    too_late boolean;
 begin
     for part in
-        select 'ocpp_messages' as parent, 'ocpp_messages_' || to_char(d, 'YYYYMMDD') as name, d as since, d + interval '1 day' as until
+        select 'ocpp_messages' as parent, 'at' as by_time, 'ocpp_messages_' || to_char(d, 'YYYYMMDD') as name, d as since, d + interval '1 day' as until
         from generate_series(date_trunc('day', now(), 'UTC'), now() + make_interval(days => p_days_ahead), interval '1 day') as d
         union all
-        select 'meter_values', 'meter_values_' || to_char(m, 'YYYYMM'), m, m + interval '1 month'
+        select 'meter_values', 'measured_at', 'meter_values_' || to_char(m, 'YYYYMM'), m, m + interval '1 month'
         from generate_series(date_trunc('month', now(), 'UTC'), now() + make_interval(days => p_days_ahead), interval '1 month') as m
     loop
         if to_regclass('public.' || part.name) is null then
-            begin
-                execute format('create table public.%I partition of public.%I for values from (%L) to (%L)',
-                               part.name, part.parent, part.since, part.until);
-                execute format('alter table public.%I enable row level security', part.name);
-            exception when check_violation then
-                raise notice 'rows of % already lie in the default partition', part.name;
-            end;
+            execute format('select exists (select 1 from public.%I where %I >= %L and %I < %L)',
+                           part.parent || '_default', part.by_time, part.since, part.by_time, part.until) into too_late;
+            continue when too_late;
+            execute format('create table public.%I partition of public.%I for values from (%L) to (%L)',
+                           part.name, part.parent, part.since, part.until);
+            execute format('alter table public.%I enable row level security', part.name);
         end if;
     end loop;
     for part in
@@ -201,3 +202,6 @@ grant execute on function public.claim_commands(text, json, integer),
     public.settle_command(uuid, text, jsonb, text, text, boolean, text), public.expire_commands(),
     public.claim_outbox(integer, integer), public.settle_outbox(json), public.refresh_station_days(json),
     public.maintain_partitions(integer, integer) to service_role;
+
+-- The first rows find their partitions, whoever starts first.
+select public.maintain_partitions(7, 30);

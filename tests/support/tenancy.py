@@ -9,6 +9,7 @@ import msgspec
 
 from backend.database import Database, Row, Scope
 from backend.domain.errors import DomainError, Forbidden
+from backend.services.upkeep import PARTITIONS_AHEAD_DAYS
 
 OWNER = "aaaaaaaa-0000-0000-0000-000000000001"
 FOREIGNER = "bbbbbbbb-0000-0000-0000-000000000002"
@@ -19,7 +20,7 @@ STRANGERS = (
     Scope("cpo_admin", user_id=PERSON),  # claims without a CPO must match nothing, not everything
 )
 
-# One row of OWNER in every table that has a cpo_id. A new tenant table without a row here fails the test.
+# A row of OWNER in every table that has a cpo_id, and in each partition. A new one without a row here fails the test.
 # ruff: noqa: S608 (only this file's own constants go into the SQL)
 _NATION = f"""
 insert into public.cpos (id, name) values ('{OWNER}', 'Owner'), ('{FOREIGNER}', 'Foreigner');
@@ -42,13 +43,15 @@ insert into public.orphan_stops (cpo_id, charger_id, transaction_id, stopped_at,
     values ('{OWNER}', 'OWN', 0, now(), 'then', now());
 insert into public.meter_values (cpo_id, charger_id, evse_id, connector_id, session_id, measured_at, received_at,
         digest)
-    values ('{OWNER}', 'OWN', 1, 1, '{OWNER}', now(), now(), 1);
+    select '{OWNER}', 'OWN', 1, 1, '{OWNER}', now() + d * interval '1 day', now(), 1
+    from unnest(array[0, {PARTITIONS_AHEAD_DAYS}, -400]) as d;
 insert into public.station_days (station_id, day, cpo_id, sessions, energy_wh)
     values ('{OWNER}', '2026-01-01', '{OWNER}', 1, 1);
 insert into public.commands (cpo_id, charger_id, action, payload, expires_at)
     values ('{OWNER}', 'OWN', 'Reset', '{{}}', now() + interval '1 hour');
 insert into public.ocpp_messages (at, cpo_id, charger_id, direction, kind, payload)
-    values (now(), '{OWNER}', 'OWN', 'in', 'call', '[]');
+    select now() + d * interval '1 day', '{OWNER}', 'OWN', 'in', 'call', '[]'
+    from (select generate_series(0, {PARTITIONS_AHEAD_DAYS}) union select -400) as days(d);
 insert into public.outbox (cpo_id, topic, payload) values ('{OWNER}', 'session.started', '{{}}');
 insert into public.audit_log (cpo_id, action, object_type) values ('{OWNER}', 'create', 'station');
 """

@@ -10,12 +10,13 @@ import resource
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
 from websockets.http11 import Request
 
-from backend.domain.errors import DomainError
+from backend.domain.errors import DatabaseUnavailable, DomainError
 from backend.ocppj.connection import Connection, Dialect
 from backend.ocppj.delivery import Delivery
 from backend.ocppj.gate import Gate, Refused
@@ -127,22 +128,25 @@ class OcppServer:
         self._shy.discard(connection.socket)
         self._wheel[next(self._turns)].add(connection.socket)
         self._registry.add(connection)
-        self._spawn(self._record_connect(connection))
+        self._spawn(partial(self._record_connect, connection, datetime.now(UTC)))
 
-    async def _record_connect(self, connection: Connection) -> None:
+    async def _record_connect(self, connection: Connection, at: datetime) -> None:
+        if connection.closed:  # while the database was away
+            return
         await self._intake.connect({
             "charger_id": connection.charger_id, "connection_id": connection.connection_id, "node": self._nodes.name,
             "protocol": connection.dialect.protocol, "remote_address": connection.socket.remote_address,
-            "at": datetime.now(UTC),
+            "at": at,
         })  # fmt: skip
         self._delivery.wake()  # commands may have waited for this charger
 
     def _on_closed(self, connection: Connection) -> None:
         self._registry.remove(connection)
-        self._spawn(self._intake.disconnect(connection.charger_id, connection.connection_id, datetime.now(UTC)))
+        at = datetime.now(UTC)
+        self._spawn(partial(self._intake.disconnect, connection.charger_id, connection.connection_id, at))
 
-    def _spawn(self, work: Any) -> None:
-        task = asyncio.ensure_future(_kept_quiet(work))
+    def _spawn(self, work: Callable[[], Awaitable[None]]) -> None:
+        task = asyncio.ensure_future(_stored_in_the_end(work))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
@@ -177,11 +181,16 @@ class OcppServer:
             try:
                 await self._nodes.beat(self.stats())
                 if heard:
-                    await self._nodes.touch(heard, datetime.now(UTC))
+                    self._dismiss(await self._nodes.touch(heard, datetime.now(UTC)))
                 before = now
             except DomainError as error:
                 log.warning("life signs not stored: %s", error.detail)
             await asyncio.sleep(self._pace.tell_every)
+
+    def _dismiss(self, charger_ids: list[str]) -> None:
+        for charger_id in charger_ids:
+            if (connection := self._registry.get(charger_id)) is not None:
+                connection.socket.close(1008, "This charger is registered no more.")
 
     def stats(self) -> dict[str, Any]:
         """Counters for operators."""
@@ -199,11 +208,16 @@ async def _for_ever(job: Callable[[], Awaitable[None]]) -> None:
         await asyncio.sleep(1)
 
 
-async def _kept_quiet(work: Any) -> None:
-    try:
-        await work
-    except DomainError as error:
-        log.warning("not stored: %s", error.detail)
+async def _stored_in_the_end(work: Callable[[], Awaitable[None]]) -> None:
+    """Nobody repeats for us what sockets did: a charger must not stay offline, or online, for ever."""
+    while True:
+        try:
+            return await work()
+        except DatabaseUnavailable as error:
+            log.warning("not stored yet: %s", error.detail)
+            await asyncio.sleep(1.0)
+        except DomainError as error:
+            return log.warning("not stored: %s", error.detail)
 
 
 async def _quiet_collector() -> None:

@@ -24,13 +24,14 @@ class Nodes:
         """Alive; `stats` are counters shown to operators, among them `log_dropped`."""
         await self._beat(False, stats)
 
-    async def touch(self, charger_ids: Collection[str], at: datetime) -> None:
-        """These chargers were heard of by `at`."""
-        await self._database.call(
+    async def touch(self, charger_ids: Collection[str], at: datetime) -> list[str]:
+        """These chargers were heard of by `at`. Returns those among them that are registered no more."""
+        gone: list[str] = await self._database.call(
             "touch_connections",
             {"p_node": self.name, "p_charger_ids": list(charger_ids), "p_at": at.isoformat()},
             scope=SYSTEM,
         )
+        return gone
 
     async def _beat(self, started: bool, stats: dict[str, Any]) -> None:
         await self._database.call(

@@ -55,13 +55,17 @@ $$;
 
 -- Any frame is a sign of life; the server tells of them in bulk every few seconds. A connection that is being
 -- changed just now is left alone: it is told of again soon, and nobody waits for another (no deadlock with intake).
-create function public.touch_connections(p_node text, p_charger_ids json, p_at timestamptz) returns void
+-- Returns the identities that are registered no more: their sockets are to be closed.
+create function public.touch_connections(p_node text, p_charger_ids json, p_at timestamptz) returns json
 language sql set search_path = '' as $$
     with free as (
         select k.charger_id from json_array_elements_text(p_charger_ids) as t(charger_id)
         join public.connections k on k.charger_id = t.charger_id and k.node = p_node and k.disconnected_at is null
-        for no key update of k skip locked)
-    update public.connections k set last_seen_at = p_at from free where k.charger_id = free.charger_id
+        for no key update of k skip locked
+    ), touched as (
+        update public.connections k set last_seen_at = p_at from free where k.charger_id = free.charger_id)
+    select coalesce(json_agg(t.charger_id), '[]') from json_array_elements_text(p_charger_ids) as t(charger_id)
+    where not exists (select 1 from public.chargers c where c.id = t.charger_id)
 $$;
 
 -- A node says it lives. With `p_started` it has just begun, so the sockets of its former life are gone.

@@ -1,0 +1,58 @@
+"""Who is connected is known in the end, whatever the database did meanwhile."""
+
+from __future__ import annotations
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from backend.database import DirectDatabase
+from backend.ocppj.server import Pace
+from backend.settings import Settings
+from tests.flows.running import CHARGER, Running, running
+
+FULL = """
+create function public.full_disk() returns trigger language plpgsql as
+    $$ begin raise exception using errcode = '53100', message = 'disk full'; end $$;
+create trigger full_disk before insert or update on public.connections for each row execute function public.full_disk()
+"""
+LIVE = "select connection_id from public.connections where charger_id = $1 and disconnected_at is null"
+GONE = "select connection_id from public.connections where charger_id = $1 and disconnected_at is not null"
+
+
+async def outage(platform: Running) -> None:
+    """Nothing can be stored of connections, for longer than the lane has patience."""
+    platform.server._lane._patience_s = 0.1
+    await platform.store_execute(FULL)
+
+
+async def end_of_outage(platform: Running) -> None:
+    await platform.store_execute("drop trigger full_disk on public.connections; drop function public.full_disk()")
+
+
+async def test_a_connect_and_a_disconnect_during_an_outage_are_known_after_it(
+    platform: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    await outage(platform)
+    async with platform.plugged():
+        await eventually(lambda: "not stored yet" in caplog.text, "a connect that cannot be stored")
+        await end_of_outage(platform)
+        await platform.until(LIVE, CHARGER)
+        await outage(platform)
+        caplog.clear()
+    await eventually(lambda: "not stored yet" in caplog.text, "a disconnect that cannot be stored")
+    await end_of_outage(platform)
+    assert await platform.until(GONE, CHARGER)
+
+
+async def test_a_charger_deleted_while_connected_loses_its_socket(
+    database: DirectDatabase, settings: Settings, dsn: str
+) -> None:
+    async with running(database, settings, dsn, pace=Pace(tell_every=0.05)) as platform, platform.plugged() as charger:
+        assert await charger.boot() == "Accepted"
+        await platform.store_execute("delete from public.chargers")
+        await charger.send([2, "1", "Heartbeat", {}])
+        with pytest.raises(ConnectionClosed) as closed:
+            while True:
+                await charger.receive()
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1008

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-_FEW: Final = 64  # connections that are served at once
+_FEW: Final = 500  # up to so many connections are served at once: resting would cost more wakes than it saves
 _REST_PER_CONNECTION_S: Final = 15e-6
 _LONGEST_REST_S: Final = 0.03
 _PASSES: Final = 4  # of the loop between rests: read, handle, commit, answer

@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 Sample = Mapping[str, Any]
@@ -21,19 +20,20 @@ ENERGY: Final = "Energy.Active.Import.Register"
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII).fullmatch
 _LONGEST_NUMBER: Final = 30  # digits before the point; beyond, arithmetic would overflow
 
-# measurand -> (column, digits before the point the column holds)
-COLUMNS: Final[dict[str, tuple[str, int]]] = {
-    ENERGY: ("energy_wh", 12),
-    "Power.Active.Import": ("power_w", 9),
-    "Current.Import": ("current_a", 6),
-    "Voltage": ("voltage_v", 6),
-    "SoC": ("soc_percent", 3),
-    "Temperature": ("temperature_c", 4),
+# measurand -> (column, digits that the column holds before and after the point)
+COLUMNS: Final[dict[str, tuple[str, int, int]]] = {
+    ENERGY: ("energy_wh", 12, 3),
+    "Power.Active.Import": ("power_w", 9, 3),
+    "Current.Import": ("current_a", 6, 3),
+    "Voltage": ("voltage_v", 6, 3),
+    "SoC": ("soc_percent", 3, 2),
+    "Temperature": ("temperature_c", 4, 2),
 }
+_DIGITS: Final = {column: (before, after) for column, before, after in COLUMNS.values()}
 _BASE_UNITS: Final = {None, "Wh", "W", "A", "V", "Percent", "Celsius", "Celcius"}
 _SCALES: Final = {"kWh": Decimal(1000), "kW": Decimal(1000)}
 _LINES: Final = {"L1", "L2", "L3", "L1-N", "L2-N", "L3-N"}  # line-to-line values and N say nothing of the sum
-_NOTHING: Final[Columns] = dict.fromkeys((column for column, _ in COLUMNS.values()), None)
+_NOTHING: Final[Columns] = dict.fromkeys(_DIGITS, None)
 _SUMMED: Final = {"energy_wh", "power_w"}  # over phases; of current and voltage the highest phase is told
 
 
@@ -63,7 +63,11 @@ def normalise(samples: Sequence[Sample]) -> tuple[str | None, Columns, list[list
         get = sample.get
         value, phase, unit, location = get("value"), get("phase"), get("unit"), get("location")
         context = context or get("context")
-        plan = _plan(get("measurand") or ENERGY, phase, unit, location, get("format"))
+        kind = (get("measurand") or ENERGY, phase, unit, location, get("format"))
+        try:
+            plan = _plans[kind]
+        except KeyError:
+            plan = _planned(kind)
         if plan is not None:
             text = _column_text(value, plan)
             if plan.total and text is not None and columns[plan.column] is None:
@@ -71,10 +75,10 @@ def normalise(samples: Sequence[Sample]) -> tuple[str | None, Columns, list[list
                 continue
             if plan.line and text is not None:
                 phases.setdefault(plan.column, []).append(Decimal(text))
-        others.append([get("measurand") or ENERGY, phase, location, get("context"), unit, value])
+        others.append([kind[0], phase, location, get("context"), unit, value])
     for column, values in phases.items():
         if columns[column] is None:  # a total was not said: never add total and phases
-            columns[column] = str(sum(values) if column in _SUMMED else max(values))
+            columns[column] = fit(sum(values, Decimal(0)) if column in _SUMMED else max(values), *_DIGITS[column])
     return context, columns, others
 
 
@@ -82,23 +86,36 @@ class _Plan(NamedTuple):
     """How samples of one kind are read. `total`: speaks of all phases; `line`: of a single one (L1, L1-N)."""
 
     column: str
-    digits: int
     total: bool
     line: bool
     unit: str | None
     is_plain: Callable[[str], object] | None  # tells a value that is its own column text
 
 
-@lru_cache(maxsize=4096)
-def _plan(measurand: str, phase: str | None, unit: str | None, location: str | None, form: str | None) -> _Plan | None:
-    """None for samples that no column holds. A charger repeats a dozen kinds for ever, hence the cache."""
+_Kind = tuple[str, str | None, str | None, str | None, str | None]  # measurand, phase, unit, location, format
+_plans: dict[_Kind, _Plan | None] = {}  # a charger repeats a dozen kinds for ever
+_PLANS_KEPT: Final = 4096
+_LONGEST_KIND: Final = 120  # characters; whoever invents names gets none of our memory
+
+
+def _planned(kind: _Kind) -> _Plan | None:
+    """None for samples that no column holds."""
+    plan = _made_plan(*kind)
+    if len(_plans) < _PLANS_KEPT and sum(len(word) for word in kind if word) <= _LONGEST_KIND:
+        _plans[kind] = plan
+    return plan
+
+
+def _made_plan(
+    measurand: str, phase: str | None, unit: str | None, location: str | None, form: str | None
+) -> _Plan | None:
     if measurand not in COLUMNS or form == "SignedData":
         return None
-    column, digits = COLUMNS[measurand]
+    column, before, after = COLUMNS[measurand]
     if column == "energy_wh" and location in ("Inlet", "Body"):
         return None
-    is_plain = re.compile(rf"-?\d{{1,{digits}}}(\.\d{{1,3}})?", re.ASCII).fullmatch if unit in _BASE_UNITS else None
-    return _Plan(column, digits, phase is None, phase in _LINES, unit, is_plain)
+    plain = re.compile(rf"-?\d{{1,{before}}}(\.\d{{1,{after}}})?", re.ASCII).fullmatch
+    return _Plan(column, phase is None, phase in _LINES, unit, plain if unit in _BASE_UNITS else None)
 
 
 def _column_text(value: Any, plan: _Plan) -> str | None:
@@ -106,7 +123,7 @@ def _column_text(value: Any, plan: _Plan) -> str | None:
     if plan.is_plain is not None and type(value) is str and plan.is_plain(value):
         return value
     number = read_number(value)
-    return None if number is None else fit(_to_base(number, plan.unit), plan.digits)
+    return None if number is None else fit(_to_base(number, plan.unit), *_DIGITS[plan.column])
 
 
 def _to_base(number: Decimal, unit: str | None) -> Decimal:
@@ -117,8 +134,9 @@ def _to_base(number: Decimal, unit: str | None) -> Decimal:
     return number * _SCALES.get(unit or "", Decimal(1))
 
 
-def fit(number: Decimal, digits: int) -> str | None:
-    """Plain notation with at most three decimals; None when it has more digits before the point than `digits`."""
-    if abs(number) >= Decimal(10) ** digits:
+def fit(number: Decimal, digits: int, decimals: int = 3) -> str | None:
+    """Plain notation, rounded to `decimals`; None when that has more digits before the point than `digits`."""
+    limit = Decimal(10) ** digits
+    if abs(number) >= limit or abs(rounded := number.quantize(Decimal(1).scaleb(-decimals))) >= limit:
         return None
-    return f"{number.quantize(Decimal('0.001')).normalize():f}"
+    return f"{rounded.normalize():f}"

@@ -29,6 +29,7 @@ create unique index commands_idempotency on public.commands (requested_by, idemp
 create index commands_queue on public.commands (charger_id, seq) where status = 'queued';
 create index commands_unsettled on public.commands (status, sent_at) where status in ('queued', 'sent');
 create index commands_pending_effect on public.commands (charger_id, action) where effect <> 'observed' and effect <> 'no_effect';
+create index commands_availability on public.commands (charger_id, seq) where action = 'ChangeAvailability';
 create index commands_charger on public.commands (charger_id, created_at desc, id desc);
 create index commands_cpo on public.commands (cpo_id, created_at desc, id desc);
 create index commands_newest on public.commands (created_at desc, id desc);

@@ -40,6 +40,18 @@ begin
         protocol = excluded.protocol, remote_address = excluded.remote_address,
         connected_at = excluded.connected_at, last_seen_at = excluded.last_seen_at, disconnected_at = null
     where k.connected_at <= excluded.connected_at;
+
+    -- The operator's last wish, if the charger never heard it, is told now.
+    insert into public.commands (cpo_id, charger_id, action, payload, requested_by, requested_by_name, expires_at)
+    select m.cpo_id, m.charger_id, m.action, m.payload, m.requested_by, m.requested_by_name, now() + interval '15 minutes'
+    from (select distinct charger_id from json_to_recordset(p_rows) as j(charger_id text)) r
+    join public.chargers c on c.id = r.charger_id
+    cross join lateral (
+        select * from public.commands w
+        where w.charger_id = c.id and w.action = 'ChangeAvailability' and w.payload ->> 'connectorId' = '0'
+        order by w.seq desc limit 1) m
+    where m.status in ('expired', 'timed_out', 'failed') and m.cpo_id is not distinct from c.cpo_id
+      and (m.payload ->> 'type' = 'Inoperative') = (c.availability = 'inoperative');
 end
 $$;
 

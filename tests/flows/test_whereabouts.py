@@ -7,8 +7,10 @@ from websockets.exceptions import ConnectionClosed
 
 from backend.database import DirectDatabase
 from backend.ocppj.server import Pace
+from backend.services.upkeep import Upkeep
 from backend.settings import Settings
 from tests.flows.running import CHARGER, Running, running
+from tests.support.waiting import eventually
 
 FULL = """
 create function public.full_disk() returns trigger language plpgsql as
@@ -56,3 +58,24 @@ async def test_a_charger_deleted_while_connected_loses_its_socket(
                 await charger.receive()
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 1008
+
+
+async def test_a_wish_that_expired_unheard_is_told_when_the_charger_returns(platform: Running) -> None:
+    wish = {"connectorId": 0, "type": "Inoperative"}
+    expired = await platform.ask("ChangeAvailability", wish, queue=True)
+    await platform.store_execute("update public.chargers set availability = 'inoperative'")
+    await platform.store_execute("update public.commands set expires_at = now()")
+    await Upkeep(platform.database).expire_commands()
+
+    async with platform.plugged() as charger:
+        message_id, payload = await charger.asked("ChangeAvailability")
+        await charger.reply(message_id, {"status": "Accepted"})
+        await platform.until("select id from public.commands where status = 'accepted'")
+    async with platform.plugged() as charger:
+        assert await charger.boot() == "Accepted"
+        await platform.until(LIVE, CHARGER)
+
+    assert payload == wish
+    asked = await platform.rows("select id, status from public.commands order by seq")
+    assert [row["status"] for row in asked] == ["expired", "accepted"]
+    assert str(asked[0]["id"]) == expired

@@ -110,12 +110,16 @@ language sql stable set search_path = '' as $$
                 group by station_id) g on g.station_id = p.id))
 $$;
 
--- Energy and sessions of the last days: one row a day, days without sessions included.
+-- Energy and sessions of the last days: one row a day, days without sessions included. The last day is today where
+-- the easternmost of the stations stands.
 create function public.daily_energy(p_cpo_id uuid, p_days integer) returns json
 language sql stable set search_path = '' as $$
     select coalesce(json_agg(json_build_object('day', d.day, 'energy_wh', coalesce(t.energy_wh, 0),
                                                'sessions', coalesce(t.sessions, 0)) order by d.day), '[]')
-    from (select ((now() at time zone 'Asia/Jakarta')::date - n) as day from generate_series(0, least(p_days, 366) - 1) as n) d
+    from (select (coalesce(z.today, (now() at time zone 'Asia/Jakarta')::date) - n) as day
+          from generate_series(0, least(p_days, 366) - 1) as n,
+               (select max((now() at time zone timezone)::date) as today from public.stations
+                where p_cpo_id is null or cpo_id = p_cpo_id) z) d
     left join (select day, sum(energy_wh) as energy_wh, sum(sessions) as sessions from public.station_days
                where p_cpo_id is null or cpo_id = p_cpo_id group by day) t on t.day = d.day
 $$;

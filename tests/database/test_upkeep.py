@@ -76,3 +76,16 @@ async def test_life_signs_wait_for_nobody_who_changes_connections(
 
     seen = await store.fetch("select charger_id from public.connections where last_seen_at > now() - interval '1 m'")
     assert [row["charger_id"] for row in seen] == ["CP-2"]
+
+
+async def test_the_last_day_is_today_where_the_stations_stand(
+    store: asyncpg.Connection[Any], database: DirectDatabase
+) -> None:
+    zones = [f"Etc/GMT{offset:+d}" for offset in range(-14, 13)]
+    found = await store.fetchrow("select z, (now() at time zone z)::date as day from unnest($1::text[]) as z "
+                                 "where (now() at time zone z)::date <> (now() at time zone 'Asia/Jakarta')::date",
+                                 zones)  # fmt: skip
+    await store.execute("update public.stations set timezone = $1", found["z"])
+
+    days = await database.call("daily_energy", {"p_cpo_id": CPO, "p_days": 3}, scope=SYSTEM)
+    assert [day["day"] for day in days] == [str(found["day"] - timedelta(days=back)) for back in (2, 1, 0)]

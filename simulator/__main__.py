@@ -51,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
     add("--id-tokens", default="TAG-1", help="tags that drivers use, comma-separated (%(default)s)")
     add("--basic-password", help="Basic password of every charger")
     add("--from-api", metavar="URL", help="drive the chargers registered at this REST API")
+    add("--except", dest="but", metavar="PREFIX", help="with --from-api: leave out identities and tags that begin so")
     add("--email", default=DEMO_EMAIL, help="login for --from-api (%(default)s)")
     add("--password", default=DEMO_PASSWORD, help="password for --from-api (that of the demo)")
     add("--state", type=Path, help="file that keeps registers and unfinished sessions over restarts")
@@ -100,7 +101,7 @@ async def _who(options: argparse.Namespace) -> list[Member]:
     if not options.from_api:
         return _named(options)
     api = PlatformApi(options.from_api, options.email, options.password, options.basic_password)
-    return await api.read(options.chargers)
+    return await api.read(options.chargers, options.but)
 
 
 async def _show(fleet: Fleet) -> None:

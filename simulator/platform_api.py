@@ -29,19 +29,22 @@ class PlatformApi:
         self._base_url, self._email, self._password = base_url, email, password
         self._basic_password = basic_password
 
-    async def read(self, limit: int | None = None) -> list[Member]:
+    async def read(self, limit: int | None = None, but: str | None = None) -> list[Member]:
         """Accepted chargers (at most `limit`), each with the active id tokens of its operator; waits for the API.
 
+        Identities and tokens that begin with `but` are left out.
         Raises ApiRefused when the login is refused.
         """
         async with httpx.AsyncClient(base_url=self._base_url, timeout=10, trust_env=False) as client:
             client.headers["Authorization"] = f"Bearer {await self._login(client)}"
-            chargers = await self._pages(client, "/api/chargers", limit)
+            chargers = await self._pages(client, "/api/chargers", None if but else limit)
             tokens = await self._pages(client, "/api/id-tokens", None)
         accepted = [row for row in chargers if row.get("registration", "accepted") == "accepted"]
+        accepted = [row for row in accepted if not but or not row["id"].startswith(but)]
         by_operator: defaultdict[str | None, list[str]] = defaultdict(list)
         for row in tokens:
-            if row.get("status") == "active" and _lasting(row.get("expires_at")):
+            usable = row.get("status") == "active" and _lasting(row.get("expires_at"))
+            if usable and not (but and row["token"].startswith(but)):
                 by_operator[row.get("cpo_id")].append(row["token"])
         return [self._member(row, by_operator[row.get("cpo_id")] + by_operator[None]) for row in accepted[:limit]]
 

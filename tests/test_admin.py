@@ -84,7 +84,7 @@ def test_an_unknown_cpo_is_answered_with_the_known_ones(capsys: pytest.CaptureFi
 def test_migrate_and_seed_may_be_repeated(capsys: pytest.CaptureFixture[str]) -> None:
     assert _run("migrate") == _run("seed-demo") == _run("seed-demo") == 0
     out = capsys.readouterr().out
-    assert "60 stations" in out and "stands already" in out and "emsv@demo.uniev.id" in out
+    assert "61 stations" in out and "stands already" in out and "emsv@demo.uniev.id" in out
 
 
 def test_the_doctor_says_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -75,7 +75,7 @@ def _inputs(identity: str) -> int:
     numbers = [plug.connector_id for plug in view.plugs] if view else [1]
     columns = st.columns(4)
     plug = columns[0].selectbox(w("plug", number=""), numbers, key=f"plug_{identity}", disabled=len(numbers) == 1)
-    columns[1].text_input(w("tag"), value="TAG-1", key="tag", max_chars=20)
+    columns[1].text_input(w("tag"), value="SIM-TAG-1", key="tag", max_chars=20)
     columns[2].selectbox(w("car"), list(CARS), format_func=_names("car", CARS), key="car")
     columns[3].selectbox(w("fault"), FAULTS, key="fault")
     return int(plug)

@@ -126,7 +126,7 @@ FAULTS = ("ConnectorLockFailure", "GroundFailure", "OverCurrentFailure", "PowerM
 
 TEMPLATES = {
     "Heartbeat": '[2,"own-1","Heartbeat",{}]',
-    "Authorize": '[2,"own-2","Authorize",{"idTag":"TAG-1"}]',
+    "Authorize": '[2,"own-2","Authorize",{"idTag":"SIM-TAG-1"}]',
     "StatusNotification": '[2,"own-3","StatusNotification",{"connectorId":1,"errorCode":"NoError",'
     '"status":"Available"}]',
     "MeterValues": '[2,"own-4","MeterValues",{"connectorId":1,"meterValue":[{"timestamp":"2026-01-01T00:00:00Z",'

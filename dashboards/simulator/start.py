@@ -49,7 +49,9 @@ def start_form() -> None:
     """Draw the form in place; on success the new charger becomes the chosen one."""
     with st.form("start", border=True):
         st.subheader(w("start.head"))
-        identity = st.text_input(w("start.identity"), key="start_identity", help=w("start.identity.help"), max_chars=48)
+        identity = st.text_input(
+            w("start.identity"), value="SIM-1", key="start_identity", help=w("start.identity.help"), max_chars=48
+        )
         url = st.text_input(w("start.url"), value=default_url(), key="start_url")
         kind = st.selectbox(w("start.kind"), list(KINDS), index=2, key="start_kind")
         left, right = st.columns(2)

@@ -18,8 +18,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "start.head": ("Nyalakan charger", "Switch a charger on"),
     "start.identity": ("Identitas OCPP", "OCPP identity"),
     "start.identity.help": (
-        "Seperti terdaftar di platform; bagian terakhir alamat WebSocket.",
-        "As registered on the platform; the last part of the WebSocket address.",
+        "Seperti terdaftar di platform; bagian terakhir alamat WebSocket. Demo menyediakan SIM-1 sampai SIM-3.",
+        "As registered on the platform; the last part of the WebSocket address. The demo keeps SIM-1 to SIM-3 free.",
     ),
     "start.url": ("Server OCPP", "OCPP server"),
     "start.kind": ("Jenis", "Kind"),

@@ -27,7 +27,7 @@ def nation() -> Nation:
 
 
 def test_the_nation_covers_every_site_and_operator(nation: Nation) -> None:
-    assert len(nation.stations) == 60
+    assert len(nation.stations) == 61
     assert len({station.province for station in nation.stations}) == 38
     assert len({station.cpo_id for station in nation.stations}) == len(CPOS) == 3
     assert all(2 <= len(station.chargers) <= 4 for station in nation.stations)
@@ -38,15 +38,15 @@ def test_every_charger_is_one_that_could_stand_there(nation: Nation) -> None:
     chargers = [charger for station in nation.stations for charger in station.chargers]
     assert len({charger.id for charger in chargers}) == len(chargers)
     for charger in chargers:
-        assert re.fullmatch(r"ID-[A-Z]{3}\d\d-[1-4]", charger.id)
+        assert re.fullmatch(r"ID-[A-Z]{3}\d\d-[1-4]|SIM-[1-3]", charger.id)
         assert charger.rated_power_w in RATED[charger.current_type]
         assert charger.connector_count in (1, 2)
 
 
 def test_tokens_fit_ocpp_and_some_are_blocked_or_expired(nation: Nation) -> None:
-    assert len(nation.tokens) == 120
+    assert len(nation.tokens) == 121
     assert all(len(token.token) <= 20 for token in nation.tokens)
-    assert Counter(token.status for token in nation.tokens) == {"active": 111, "blocked": 9}
+    assert Counter(token.status for token in nation.tokens) == {"active": 112, "blocked": 9}
     expired = [token for token in nation.tokens if token.expires_at and token.expires_at < NOW]
     assert len(expired) == 6
     national = {token.token: token for token in nation.tokens if token.cpo_id is None}
@@ -98,7 +98,7 @@ async def test_the_seed_fills_an_empty_platform_once_and_quickly(database: Direc
     begun = time.perf_counter()
     report = await seed_demo(database)
     assert time.perf_counter() - begun < 5
-    assert (report.fresh, report.cpos, report.stations, report.id_tokens) == (True, 3, 60, 120)
+    assert (report.fresh, report.cpos, report.stations, report.id_tokens) == (True, 3, 61, 121)
     services = build_directory(database, "a secret of the tests, long enough")
     found = await services.sessions.list(SYSTEM, PageRequest(1), SessionFilter(), count=True)
     days = await services.analytics.energy(SYSTEM, DAYS + 2)

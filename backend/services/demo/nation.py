@@ -16,6 +16,8 @@ DEMO_PASSWORD: Final = "uniev-demo-2026"
 DEFAULT_SEED: Final = 2026
 FLEET_TOKENS: Final = tuple(f"DEMO{number:04d}" for number in range(1, 13))
 """Active tokens of the EMSV that open every demo charger; the simulated fleet uses them."""
+LAB_TOKEN: Final = "SIM-TAG-1"
+"""An active token that no fleet uses, for the chargers SIM-1 to SIM-3."""
 
 _NAMESPACE: Final = uuid.UUID("5b1c9d58-6f0e-4c5e-9f2b-2f6a53c0a7d1")
 
@@ -165,6 +167,25 @@ def demo_id(kind: str, name: str) -> str:
     return str(uuid.uuid5(_NAMESPACE, f"{kind}:{name}"))
 
 
+# Chargers that no fleet drives, for whoever plays one on the simulator screen.
+_LAB: Final = DemoStation(
+    id=demo_id("station", "Lab Simulator UNIEV"),
+    cpo_id=demo_id("cpo", NUSANTARA),
+    name="Lab Simulator UNIEV",
+    city="Jakarta Pusat",
+    province="DKI Jakarta",
+    latitude=-6.1862,
+    longitude=106.8340,
+    timezone="Asia/Jakarta",
+    site_type="lab",
+    chargers=(
+        DemoCharger("SIM-1", "DC 60 kW", "DC", 60_000, 2, "Surya 60"),
+        DemoCharger("SIM-2", "AC 22 kW", "AC", 22_000, 1, "Bayu 22"),
+        DemoCharger("SIM-3", "AC 7.4 kW", "AC", 7_400, 1, "Bayu 7"),
+    ),
+)
+
+
 def build_nation(now: datetime, seed: int = DEFAULT_SEED) -> Nation:
     """The nation of this seed. `now` dates the expiry of tokens."""
     draw = random.Random(seed)
@@ -176,7 +197,7 @@ def build_nation(now: datetime, seed: int = DEFAULT_SEED) -> Nation:
         code = PROVINCE_CODES[site["province"]]
         numbers[code] = numbers.get(code, 0) + 1
         stations.append(_station(site, position, f"ID-{code}{numbers[code]:02d}", draw))
-    return Nation(tuple(stations), tuple(_tokens(now, draw)))
+    return Nation((*stations, _LAB), tuple(_tokens(now, draw)))
 
 
 def _station(site: dict[str, str], position: int, stem: str, draw: random.Random) -> DemoStation:
@@ -265,6 +286,7 @@ _LAST: Final = [
 
 
 def _tokens(now: datetime, draw: random.Random) -> Iterator[DemoToken]:
+    yield DemoToken(None, LAB_TOKEN, "rfid", "active", None, "Lab Simulator")
     for token in FLEET_TOKENS:
         yield DemoToken(None, token, "app", "active", None, _holder(draw))
     for cpo in CPOS:

@@ -12,7 +12,7 @@ import pytest
 from backend.database import SYSTEM, DirectDatabase
 from backend.services.demo import DEMO_PASSWORD, DEMO_PEOPLE, seed_demo
 from backend.services.demo.history import DAYS, build_history
-from backend.services.demo.nation import CPOS, FLEET_TOKENS, Nation, build_nation
+from backend.services.demo.nation import CPOS, FLEET_TOKENS, LAB_TOKEN, Nation, build_nation
 from backend.services.directory import build_directory
 from backend.services.records import PageRequest
 from backend.services.sessions import SessionFilter
@@ -50,7 +50,7 @@ def test_tokens_fit_ocpp_and_some_are_blocked_or_expired(nation: Nation) -> None
     expired = [token for token in nation.tokens if token.expires_at and token.expires_at < NOW]
     assert len(expired) == 6
     national = {token.token: token for token in nation.tokens if token.cpo_id is None}
-    assert set(national) == set(FLEET_TOKENS)
+    assert set(national) == {*FLEET_TOKENS, LAB_TOKEN}
     assert all(token.status == "active" and token.expires_at is None for token in national.values())
 
 

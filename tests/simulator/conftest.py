@@ -12,7 +12,7 @@ from tests.simulator.csms import Csms, central_system
 
 @pytest.fixture
 async def csms() -> AsyncIterator[Csms]:
-    """A running central system that knows TAG-1 and TAG-2."""
+    """A running central system that knows TAG-1, TAG-2 and SIM-TAG-1."""
     async with central_system() as running:
         yield running
 

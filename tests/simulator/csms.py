@@ -25,7 +25,9 @@ LOG.setLevel(logging.CRITICAL)
 class State:
     """What the central system knows; tests change the first lines and read the rest."""
 
-    tags: dict[str, str] = field(default_factory=lambda: {"TAG-1": "Accepted", "TAG-2": "Accepted", "SIM-TAG-1": "Accepted"})
+    tags: dict[str, str] = field(
+        default_factory=lambda: {"TAG-1": "Accepted", "TAG-2": "Accepted", "SIM-TAG-1": "Accepted"}
+    )
     identities: set[str] | None = None
     boot_statuses: list[str] = field(default_factory=list)
     interval_s: int = 300

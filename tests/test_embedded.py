@@ -108,7 +108,8 @@ def test_the_last_one_out_stops_the_server_and_leaves_no_trace(data_dir: Path) -
 def test_four_processes_race_and_one_server_results(data_dir: Path) -> None:
     users = [User(data_dir) for _ in range(4)]
     assert sorted(user.arrived() for user in users) == ["joined", "joined", "joined", "started"]
-    servers = [p for p in psutil.process_iter() if embedded._serves(p, data_dir.resolve() / "postgres")]
+    alike = [p for p in psutil.process_iter() if embedded._serves(p, data_dir.resolve() / "postgres")]
+    servers = [p for p in alike if p.parent() not in alike]  # a child looks like its server until it names itself
     assert len(servers) == 1
     for user in users[:3]:
         user.leave()

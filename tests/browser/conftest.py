@@ -160,7 +160,9 @@ def connect(stack: Stack) -> Iterator[Callable[..., Driver]]:
     loop.close()
 
 
-@pytest.fixture(scope="session")
+# Not for the session: while Playwright is open it keeps an event loop running, and asynchronous tests of other
+# modules in the same process could not start theirs.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     place = require_tool("chromium")
     with sync_playwright() as playwright:

@@ -48,10 +48,10 @@ async def test_a_remote_start_is_followed_to_its_session(platform: Running) -> N
         await simulated.plug_in()
         await connected(platform)
         start = await platform.ask("RemoteStartTransaction", START)
-        started = await platform.command(start, "effect = 'observed'")
+        started = await platform.command(start, "effect = 'observed' and answered_at is not null")
         session = await platform.row("select * from public.sessions")
         stop = await platform.ask("RemoteStopTransaction", {"transactionId": session["transaction_id"]})
-        stopped = await platform.command(stop, "effect = 'observed'")
+        stopped = await platform.command(stop, "effect = 'observed' and answered_at is not null")
         ended = await platform.session(session["transaction_id"])
 
     assert (started["status"], started["effect_session_id"]) == ("accepted", session["id"])
@@ -205,10 +205,10 @@ async def test_a_reset_has_its_effect_at_the_boot(platform: Running) -> None:
         await simulated.boot()
         await connected(platform)
         command = await platform.ask("Reset", {"type": "Hard"})
-        done = await platform.command(command, "effect = 'observed'")
+        done = await platform.command(command, "effect = 'observed' and answered_at is not null")
 
     assert done["status"] == "accepted"
-    assert simulated.books.boots == 2
+    assert simulated.books.by_action["BootNotification"] == 2
 
 
 async def test_an_unlock_tells_whether_the_plug_is_free(platform: Running) -> None:
@@ -234,7 +234,7 @@ async def test_availability_changes_when_the_running_session_ends(platform: Runn
         command = await platform.ask("ChangeAvailability", {"connectorId": 1, "type": "Inoperative"})
         scheduled = await platform.command(command, "status = 'accepted'")
         await simulated.unplug()
-        done = await platform.command(command, "effect = 'observed'")
+        done = await platform.command(command, "effect = 'observed' and answered_at is not null")
 
     assert scheduled["response"] == '{"status": "Scheduled"}'
     assert scheduled["effect"] == "pending"
@@ -354,7 +354,7 @@ async def test_over_the_hosted_transport_sessions_and_commands_work_the_same(hos
         await connected(hosted)
         assert not hosted.server._delivery._dispatch.listens
         command = await hosted.ask("RemoteStartTransaction", START)
-        await hosted.command(command, "effect = 'observed'")
+        await hosted.command(command, "effect = 'observed' and answered_at is not null")
         await simulated.pass_time(300)
         await simulated.unplug()
         booked = simulated.books.last

@@ -20,6 +20,7 @@ AT_ONCE = 8
 SPEED = 10.0
 SAMPLE_EVERY_S = 30  # simulated, so every three seconds
 PHASE_WITHIN_S = 60.0
+TEST_WITHIN_S = 120.0
 
 
 async def fill(database: Database) -> None:
@@ -55,6 +56,12 @@ class Fleet:
             for charger in self.chargers:
                 await stack.enter_async_context(charger)
             yield
+
+    async def present(self) -> None:
+        """Waits until every charger is connected and accepted: then each message is answered on its own."""
+        await eventually(
+            lambda: all(one.presence.ready for one in self.chargers), "every charger is there", PHASE_WITHIN_S
+        )
 
     async def begin(self) -> None:
         """A car and a card at every charger, a few at a time."""
@@ -105,7 +112,8 @@ async def test_kill_9_of_every_process_loses_and_doubles_nothing() -> None:
         group.start("ocpp", "api", "worker")
         await group.ready()
         fleet = Fleet(group.url)
-        async with fleet.living():
+        async with fleet.living(), asyncio.timeout(TEST_WITHIN_S):
+            await fleet.present()
             beginning = asyncio.create_task(fleet.begin())
             await fleet.progress(group, "starts", SESSIONS // 2)
             assert fleet.acknowledged("starts") < SESSIONS
@@ -119,6 +127,7 @@ async def test_kill_9_of_every_process_loses_and_doubles_nothing() -> None:
                 if victim != "postgres":  # whose survivors revive it
                     group.start(victim)
                 await fleet.progress(group, "readings", SESSIONS)
+            await fleet.present()
             ending = asyncio.create_task(fleet.end())
             await fleet.progress(group, "stops", SESSIONS // 4)
             group.kill("ocpp")

@@ -35,7 +35,8 @@ class Listener:
         """Returns once listening (or after 5 s of trying, which go on in the background)."""
         self._task = asyncio.create_task(self._keep(), name=f"listen {self._channel}")
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._ready.wait(), 5)
+            async with asyncio.timeout(5):
+                await self._ready.wait()
 
     async def stop(self) -> None:
         """Ends the subscription; may be repeated."""

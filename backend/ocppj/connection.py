@@ -122,7 +122,8 @@ class Connection:
             self._note(now, "out", "call", action, message_id, None, noted)
             self.socket.send(data)
             try:
-                return await asyncio.wait_for(self._answer, timeout_s)
+                async with asyncio.timeout(timeout_s):
+                    return await self._answer
             except TimeoutError:
                 raise CallFailed("Timeout", f"No answer within {timeout_s:g} s.") from None
             finally:

@@ -63,7 +63,9 @@ class Delivery:
 
     async def _wait(self, longest_s: float) -> None:
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._news.wait(), longest_s)
+            # Not wait_for: before Python 3.12 it loses a cancellation that comes together with the news.
+            async with asyncio.timeout(longest_s):
+                await self._news.wait()
         self._news.clear()
 
     async def _claim(self) -> int:

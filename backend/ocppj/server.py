@@ -93,7 +93,8 @@ class OcppServer:
         for socket in self._sockets():
             socket.abort()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._lane.drain(), 3)
+            async with asyncio.timeout(3):
+                await self._lane.drain()
 
     # -- handshake
 

@@ -169,9 +169,9 @@ def demo_id(kind: str, name: str) -> str:
 
 # Chargers that no fleet drives, for whoever plays one on the simulator screen.
 _LAB: Final = DemoStation(
-    id=demo_id("station", "Lab Simulator UNIEV"),
+    id=demo_id("station", "UNIEV Lab Simulator"),
     cpo_id=demo_id("cpo", NUSANTARA),
-    name="Lab Simulator UNIEV",
+    name="UNIEV Lab Simulator",
     city="Jakarta Pusat",
     province="DKI Jakarta",
     latitude=-6.1862,

@@ -42,6 +42,16 @@ function replace(root, html) {
   if (focus) root.querySelector(`a[href="${CSS.escape(focus)}"]`)?.focus({ preventScroll: true });
 }
 
+// "/" goes to the page's search field, as its hint says.
+function toSearch(event) {
+  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.closest?.("input, textarea, select, [contenteditable]")) return;
+  const field = document.querySelector(".st-key-q input");
+  if (!field) return;
+  event.preventDefault();
+  field.focus();
+}
+
 export default function ({ data, parentElement, setTriggerValue }) {
   let root = parentElement.querySelector(":scope > .uv");
   if (!root) {
@@ -59,5 +69,6 @@ export default function ({ data, parentElement, setTriggerValue }) {
   }
   tick(root);
   const timer = setInterval(() => tick(root), 1000);
+  document.addEventListener("keydown", toSearch); // the same function: added once, however many panels
   return () => clearInterval(timer);
 }

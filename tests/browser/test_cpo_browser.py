@@ -144,6 +144,17 @@ def test_the_log_shows_pairs_and_its_frames(stack: Stack, visit: Visit, connect:
     expect(line.get_by_role("button", name="Tersalin")).to_be_visible()
 
 
+def test_the_slash_key_goes_to_the_search(stack: Stack, visit: Visit) -> None:
+    visitor = visit(stack.cpo.url)
+    visitor.sign_in(OPERATOR, "/live")
+    field = visitor.page.locator(".st-key-q input")
+    expect(visitor.page.locator(".station").first).to_be_visible()
+    visitor.page.keyboard.press("/")
+    expect(field).to_be_focused()
+    visitor.page.keyboard.type("a/b")
+    expect(field).to_have_value("a/b")
+
+
 def test_english_is_one_click_away_and_stays(stack: Stack, visit: Visit) -> None:
     visitor = visit(stack.cpo.url)
     page = visitor.page

@@ -27,8 +27,8 @@ class Dashboard:
         return f"uniev_{self.name}"
 
 
-CPO = Dashboard("cpo", frozenset({"cpo_admin", "cpo_operator"}), 8501)
-EMSV = Dashboard("emsv", frozenset({"emsv_admin", "noc_analyst"}), 8502)
+CPO = Dashboard("cpo", frozenset({"cpo_admin", "cpo_operator"}), settings().uniev_cpo_port)
+EMSV = Dashboard("emsv", frozenset({"emsv_admin", "noc_analyst"}), settings().uniev_emsv_port)
 
 
 @lru_cache(maxsize=2)

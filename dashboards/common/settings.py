@@ -19,6 +19,8 @@ class DashboardSettings(BaseSettings):
     uniev_data_dir: Path = Path("data")
     uniev_secret_key: SecretStr | None = None
     uniev_demo: bool = True
+    uniev_cpo_port: int = 8501
+    uniev_emsv_port: int = 8502
 
     @property
     def folder(self) -> Path:

@@ -178,7 +178,9 @@ def test_a_requirement_is_read_with_and_without_extras() -> None:
 
 
 def test_help_lists_every_target() -> None:
-    done = subprocess.run(["make", "help"], cwd=ROOT, check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        ["make", "--no-print-directory", "help"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
     listed = {line.split()[0] for line in done.stdout.splitlines() if line.strip()}
 
     assert {"run", "test", "bench", "lint", "help"} <= targets()

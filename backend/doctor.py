@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib.metadata
-import shutil
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -14,7 +13,7 @@ from typing import Final
 
 from backend.database import open_database
 from backend.domain.errors import DomainError
-from backend.preflight import LEAST_FREE_BYTES, ports
+from backend.preflight import LEAST_FREE_BYTES, free_bytes, ports
 from backend.services.directory import utc_now
 from backend.services.readiness import CheckResult, ReadinessCheck
 from backend.settings import Settings
@@ -71,8 +70,7 @@ def _differing(requirements: str) -> Iterator[str]:
 
 
 def _disk(directory: Path) -> Finding:
-    nearest = next(place for place in [directory.absolute(), *directory.absolute().parents] if place.exists())
-    free = shutil.disk_usage(nearest).free
+    free = free_bytes(directory)
     text = f"{free // 2**20} MiB free for {directory}"
     if free >= LEAST_FREE_BYTES:
         return Finding("disk", True, text)

@@ -32,11 +32,19 @@ def troubles(settings: Settings) -> Iterable[str]:
     yield from _directory_troubles(settings.data_dir)
 
 
+def free_bytes(directory: Path) -> int:
+    """Room on the disk that holds `directory`, or will once it is made."""
+    return shutil.disk_usage(_nearest(directory)).free
+
+
+def _nearest(directory: Path) -> Path:
+    return next(place for place in [directory.absolute(), *directory.absolute().parents] if place.exists())
+
+
 def _directory_troubles(directory: Path) -> Iterable[str]:
-    nearest = next(parent for parent in [directory.absolute(), *directory.absolute().parents] if parent.exists())
-    if not os.access(nearest, os.W_OK):
+    if not os.access(_nearest(directory), os.W_OK):
         yield f"{directory} cannot be written: change its owner, or set UNIEV_DATA_DIR to another directory."
-    free = shutil.disk_usage(nearest).free
+    free = free_bytes(directory)
     if free < LEAST_FREE_BYTES:
         yield (
             f"The disk of {directory} has {free // 2**20} MiB left and the platform needs {LEAST_FREE_BYTES // 2**20}: "

@@ -172,35 +172,24 @@ class Connection:
     async def _handle(self, frame: Frame, received_at: datetime) -> None:
         try:
             payload = await self._answer_to(frame, received_at)
-        except Violation as violation:
-            self._reply_error(frame.message_id, violation.code, violation.description, frame.action, received_at)
-        except DatabaseUnavailable:
-            # Not stored, so not acknowledged: the charger keeps it and sends it again.
-            self._reply_error(
-                frame.message_id,
-                "InternalError",
-                "Cannot store now; please repeat.",
-                frame.action,
-                received_at,
-            )
-        except DomainError as error:
-            log.warning("%s: %s refused: %s", self.charger_id, frame.action, error.detail)
-            self._reply_error(
-                frame.message_id, "InternalError", "This message cannot be stored.", frame.action, received_at
-            )
-        except Exception:
-            log.exception("%s: %s failed", self.charger_id, frame.action)
-            self._reply_error(
-                frame.message_id, "InternalError", "Something went wrong here.", frame.action, received_at
-            )
+        except Exception as error:
+            code, description = self._refusal(frame.action, error)
+            self._reply_error(frame.message_id, code, description, frame.action, received_at)
         else:
-            self._reply(
-                "result",
-                frames.result(frame.message_id, payload),
-                frame.action,
-                frame.message_id,
-                received_at,
-            )
+            self._reply("result", frames.result(frame.message_id, payload), frame.action, frame.message_id, received_at)
+
+    def _refusal(self, action: str, error: Exception) -> tuple[str, str]:
+        """The CALLERROR's code and description for what kept a call from being answered."""
+        if isinstance(error, Violation):
+            return error.code, error.description
+        if isinstance(error, DatabaseUnavailable):
+            # Not stored, so not acknowledged: the charger keeps it and sends it again.
+            return "InternalError", "Cannot store now; please repeat."
+        if isinstance(error, DomainError):
+            log.warning("%s: %s refused: %s", self.charger_id, action, error.detail)
+            return "InternalError", "This message cannot be stored."
+        log.error("%s: %s failed", self.charger_id, action, exc_info=error)
+        return "InternalError", "Something went wrong here."
 
     async def _answer_to(self, frame: Frame, received_at: datetime) -> dict[str, Any]:
         handler = self.dialect.handlers.get(frame.action)

@@ -1,6 +1,6 @@
 """What every room stands in: navigation, the person's corner, and the live region with its banner."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,11 +26,15 @@ _CSS = """<style>
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """One page: file below dashboards/<name>/, path in the URL, icon; `listed` rooms stand in the navigation."""
+    """One page: file below dashboards/<name>/, path in the URL, icon; `listed` rooms stand in the navigation.
+
+    Rooms stand under the heading `section.<section>`, sections in the order in which they first occur.
+    """
 
     file: str
     url: str
     icon: str | None = None
+    section: str = "operate"
     listed: bool = True
 
 
@@ -42,12 +46,20 @@ def open_house(dashboard: door.Dashboard, rooms: Sequence[Room]) -> None:
     st.logo(str(_ASSETS / "brand.svg"), size="large")
     pages = {room.url: _page(dashboard, room, default=room is rooms[0]) for room in rooms}
     st.session_state["rooms"] = {**pages, "": pages[rooms[0].url]}
-    page = st.navigation(list(pages.values()))
+    page = st.navigation(_sections(rooms, pages), expanded=True)
     st.html(_CSS)
     with st.sidebar:
         _corner(viewer)
     with forgiving("page"):
         page.run()
+
+
+def _sections(rooms: Sequence[Room], pages: Mapping[str, st.Page]) -> Mapping[str, Sequence[st.Page]]:
+    """Pages by the heading they stand under."""
+    sections: dict[str, list[st.Page]] = {}
+    for room in rooms:
+        sections.setdefault(t(f"section.{room.section}"), []).append(pages[room.url])
+    return sections
 
 
 def _page(dashboard: door.Dashboard, room: Room, *, default: bool) -> st.Page:

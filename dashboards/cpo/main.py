@@ -1,4 +1,4 @@
-"""The CPO dashboard's navigation."""
+"""The CPO dashboard's navigation: one line a room, grouped by what people come for."""
 
 from dashboards.common import door
 from dashboards.common.frame import Room, open_house
@@ -9,7 +9,7 @@ open_house(
         Room("overview.py", "overview", ":material/monitoring:"),
         Room("live.py", "live", ":material/ev_station:"),
         Room("sessions.py", "sessions", ":material/receipt_long:"),
-        Room("charger.py", "charger", listed=False),
-        Room("session.py", "session", listed=False),
+        Room("charger.py", "charger", section="chargers", listed=False),
+        Room("session.py", "session", section="chargers", listed=False),
     ],
 )

@@ -25,6 +25,7 @@ from backend.api import (
     problems,
     sessions,
     stations,
+    timeline,
     users,
 )
 from backend.api.dependencies import identify
@@ -46,6 +47,7 @@ GUARDED: Final[tuple[APIRouter, ...]] = tuple(
         id_tokens,
         commands,
         messages,
+        timeline,
         analytics,
         users,
         api_keys,

@@ -9,8 +9,9 @@ from fastapi import APIRouter, Depends, Header, Query
 from fastapi import Body as BodyOf
 from pydantic import BaseModel, Field, model_validator
 
+from backend.api.actions import ACTIONS
+from backend.api.actions.payload import INT32_MAX, Action, OcppPayload, Tag
 from backend.api.bodies import Body, ChargerId, Identity, Uuid, UuidPath
-from backend.api.core_actions import CORE_ACTIONS, ConnectorNumber, CoreAction, OcppPayload, Tag
 from backend.api.dependencies import Services, allow
 from backend.api.paging import ItemList, Paging
 from backend.api.problems import responses
@@ -23,6 +24,7 @@ Reader = Annotated[Caller, Depends(allow(Permission.COMMANDS_READ))]
 Sender = Annotated[Caller, Depends(allow(Permission.COMMANDS_SEND))]
 
 Expiry = Annotated[int, Field(ge=1, le=MAX_EXPIRY_S)]
+ConnectorNumber = Annotated[int, Field(ge=1, le=INT32_MAX, strict=True)]
 IdempotencyKey = Annotated[
     str | None,
     Header(
@@ -135,7 +137,7 @@ async def read_command(services: Services, caller: Reader, command_id: UuidPath)
     return await services.commands.get(caller.scope, command_id)
 
 
-def _sender_of(action: str, line: CoreAction) -> Callable[..., Awaitable[CommandAnswer]]:
+def _sender_of(action: str, line: Action) -> Callable[..., Awaitable[CommandAnswer]]:
     async def send(
         services: Services,
         caller: Sender,
@@ -155,7 +157,7 @@ def _sender_of(action: str, line: CoreAction) -> Callable[..., Awaitable[Command
     return send
 
 
-for _action, _line in CORE_ACTIONS.items():
+for _action, _line in ACTIONS.items():
     router.add_api_route(
         f"/chargers/{{charger_id}}/commands/{_action}",
         _sender_of(_action, _line),

@@ -7,7 +7,7 @@ from backend.database.direct import DirectDatabase
 from backend.database.interface import MAX_ROWS, Condition, Database, Row
 from backend.domain.errors import DatabaseUnavailable, SchemaOutdated, UnknownFunction
 from backend.domain.scope import SYSTEM, Scope
-from backend.migrate import ensure_database, migrate
+from backend.migrate import ensure_database, latest_version, migrate
 from backend.settings import Settings
 
 __all__ = [
@@ -25,8 +25,8 @@ __all__ = [
 
 _log = logging.getLogger("uniev.database")
 
-SCHEMA_VERSION = 1
-"""What this program needs of `public.schema_version()`; migrations that code depends on raise it."""
+SCHEMA_VERSION = int(latest_version())
+"""What this program needs of `public.schema_version()`: its newest migration."""
 _TRANSACTION_POOLER_PORT = ":6543"
 
 

@@ -18,7 +18,7 @@ from backend.domain.configuration import hide_in_answer, hide_in_call
 from backend.domain.errors import DatabaseUnavailable, DomainError
 from backend.ocppj import frames
 from backend.ocppj.frames import BadFrame, Frame
-from backend.ocppj.schemas import Violation, validator
+from backend.ocppj.schemas import Violation, actions, arrange, validator
 from backend.ocppj.socket import ChargerSocket
 from backend.services.message_log import Message, MessageLog
 
@@ -39,11 +39,10 @@ class CallFailed(Exception):
 
 
 class Dialect(Protocol):
-    """A version of OCPP: which actions exist, who handles them, and when they are allowed."""
+    """A version of OCPP: who handles which action, and when it is allowed."""
 
     version: str
     protocol: str
-    actions: frozenset[str]
     handlers: Mapping[str, Handler]
 
     def forbids(self, connection: Connection, action: str) -> bool: ...
@@ -116,6 +115,7 @@ class Connection:
             message_id, now = str(uuid4()), datetime.now(UTC)
             self._answer = asyncio.get_running_loop().create_future()
             self._asked = (message_id, action, now)
+            payload = arrange(self.dialect.version, action, payload)
             data = frames.call(message_id, action, payload)
             shown = hide_in_call(action, payload)
             noted = data if shown is payload else frames.call(message_id, action, shown)
@@ -195,7 +195,7 @@ class Connection:
         handler = self.dialect.handlers.get(frame.action)
         if handler is None:
             # OCPP-J 1.6 table 7: NotImplemented is an unknown action, NotSupported a known one we do not do.
-            known = frame.action in self.dialect.actions
+            known = frame.action in actions(self.dialect.version)
             raise Violation("NotSupported" if known else "NotImplemented", f"{frame.action[:60]} is not served here.")
         if self.dialect.forbids(self, frame.action):
             raise Violation("SecurityError", "Send BootNotification and wait until it is accepted.")

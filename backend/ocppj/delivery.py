@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 _YES: Final = {
     "ChangeAvailability": {"Accepted", "Scheduled"},
     "ChangeConfiguration": {"Accepted", "RebootRequired"},
+    "GetLog": {"Accepted", "AcceptedCanceled"},
+    "SignedUpdateFirmware": {"Accepted", "AcceptedCanceled"},
     "UnlockConnector": {"Unlocked"},
 }
 # Actions whose effect shows later: a session begins or ends, the charger boots, the connector says so.

@@ -120,9 +120,37 @@ def _coerce(holder: Any, member: Any, types: list[str]) -> bool:
 
 
 @cache
+def actions(version: str) -> frozenset[str]:
+    """The names of all actions of a version, of either direction."""
+    files = (entry.name for entry in (resources.files(f"ocpp.{version}") / "schemas").iterdir())
+    return frozenset(name.removesuffix(".json") for name in files if not name.endswith("Response.json"))
+
+
+def arrange(version: str, action: str, payload: dict[str, Any]) -> dict[str, Any]:
+    """`payload` with its members in the order of the standard's field lists; unknown ones follow as they stand."""
+    schema = _schema(version, action) or {}
+    return _arranged(payload, schema, schema.get("definitions", {}))  # type: ignore[no-any-return]
+
+
+def _arranged(value: Any, schema: dict[str, Any], definitions: dict[str, Any]) -> Any:
+    schema = definitions.get(schema.get("$ref", "").rpartition("/")[2], schema)
+    if isinstance(value, list):
+        return [_arranged(item, schema.get("items", {}), definitions) for item in value]
+    if not isinstance(value, dict):
+        return value
+    members = schema.get("properties", {})
+    names = [*(name for name in members if name in value), *(name for name in value if name not in members)]
+    return {name: _arranged(value[name], members.get(name, {}), definitions) for name in names}
+
+
+@cache
+def _schema(version: str, name: str) -> dict[str, Any] | None:
+    source = resources.files(f"ocpp.{version}") / "schemas" / f"{name}.json"
+    return json.loads(source.read_text(encoding="utf-8-sig")) if source.is_file() else None
+
+
+@cache
 def validator(version: str, name: str) -> Validator | None:
     """The schema of `name` (`StartTransaction`, `StartTransactionResponse`) in OCPP `version` (`v16`)."""
-    source = resources.files(f"ocpp.{version}") / "schemas" / f"{name}.json"
-    if not source.is_file():
-        return None
-    return Validator(name, json.loads(source.read_text(encoding="utf-8-sig")))
+    schema = _schema(version, name)
+    return None if schema is None else Validator(name, schema)

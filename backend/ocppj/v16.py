@@ -1,4 +1,4 @@
-"""OCPP 1.6J: what each Core message of a charger means to the platform, and what it is answered.
+"""OCPP 1.6J: what each message of a charger means to the platform, and what it is answered.
 
 Every handler takes a payload that passed (or was mended to) the schema and returns the answer's payload; the
 answer to Start, Stop, MeterValues and StatusNotification is made after the commit.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any, Final
 
 from backend.domain.authorization import TokenFacts, decide
@@ -22,12 +23,15 @@ _CONNECTOR_LIMIT: Final = 10_000
 _PENDING_INTERVAL_S: Final = 60
 _REGISTRATIONS: Final = {"accepted": "Accepted", "pending": "Pending", "rejected": "Rejected"}
 
-# Every action a charger may call in 1.6 (core, firmware, local list …, security extension edition 3).
-ACTIONS: Final = frozenset({
-    "Authorize", "BootNotification", "DataTransfer", "DiagnosticsStatusNotification", "FirmwareStatusNotification",
-    "Heartbeat", "LogStatusNotification", "MeterValues", "SecurityEventNotification", "SignCertificate",
-    "SignedFirmwareStatusNotification", "StartTransaction", "StatusNotification", "StopTransaction",
-})  # fmt: skip
+# What chargers report besides Core (§4.4, §4.5; security whitepaper §5), and what each is answered once it is stored.
+REPORTS: Final[Mapping[str, dict[str, str]]] = {
+    "DiagnosticsStatusNotification": {},
+    "FirmwareStatusNotification": {},
+    "LogStatusNotification": {},
+    "SecurityEventNotification": {},
+    "SignCertificate": {"status": "Accepted"},  # the certificate follows with CertificateSigned
+    "SignedFirmwareStatusNotification": {},
+}
 
 
 class V16:
@@ -35,7 +39,6 @@ class V16:
 
     version: str = "v16"
     protocol: str = PROTOCOL
-    actions = ACTIONS
 
     def __init__(self, intake: Intake, heartbeat_interval_s: int) -> None:
         self._intake = intake
@@ -49,6 +52,7 @@ class V16:
             "StartTransaction": self.start_transaction,
             "StatusNotification": self.status,
             "StopTransaction": self.stop_transaction,
+            **{action: partial(self.report, action, answer) for action, answer in REPORTS.items()},
         }
 
     def forbids(self, connection: Connection, action: str) -> bool:
@@ -95,6 +99,13 @@ class V16:
             received_at=now,
         )
         return {}
+
+    async def report(
+        self, action: str, answer: dict[str, str], connection: Connection, payload: dict[str, Any], now: datetime
+    ) -> dict[str, Any]:
+        """A message of `REPORTS`: kept and reacted to in one transaction."""
+        await self._intake.report(connection.charger_id, action, payload, now)
+        return dict(answer)
 
     async def start_transaction(self, connection: Connection, payload: dict[str, Any], now: datetime) -> dict[str, Any]:
         """§4.8: stored in any case, since the charger has begun; the token's state is in the answer."""

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from backend.api.core_actions import CORE_ACTIONS
+from backend.api.actions import ACTIONS
 from backend.database import SYSTEM
 from tests.api.conftest import World
 
@@ -40,7 +40,78 @@ PAYLOADS: dict[str, list[dict[str, Any]]] = {
     ],
     "RemoteStopTransaction": [{"transactionId": 12}],
     "Reset": [{"type": "Hard"}, {"type": "Soft"}],
-    "UnlockConnector": [{"connectorId": 2}],
+    "UnlockConnector": [{"connectorId": 99}],
+    "TriggerMessage": [{"requestedMessage": "MeterValues", "connectorId": 99}],
+    "GetDiagnostics": [{"location": "ftp://u:p@files.test/in", "retries": 3, "startTime": "2026-11-21T00:00:00Z"}],
+    "UpdateFirmware": [{"location": "gopher://odd.test/fw", "retrieveDate": "2026-11-21T07:00:00+07:00"}],
+    "GetLocalListVersion": [{}],
+    "SendLocalList": [
+        {
+            "listVersion": -1,
+            "localAuthorizationList": [
+                {"idTag": "CARD-1", "idTagInfo": {"parentIdTag": "GROUP", "status": "Accepted"}},
+                {"idTag": "CARD-2"},
+            ],
+            "updateType": "Differential",
+        },
+    ],
+    "ReserveNow": [
+        {"connectorId": 0, "expiryDate": "2020-01-01T00:00:00Z", "idTag": "CARD-1", "reservationId": -7},
+    ],
+    "CancelReservation": [{"reservationId": 123456}],
+    "SetChargingProfile": [
+        {
+            "connectorId": 99,
+            "csChargingProfiles": {
+                "chargingProfileId": 7,
+                "transactionId": 1,
+                "stackLevel": 3,
+                "chargingProfilePurpose": "TxProfile",
+                "chargingProfileKind": "Recurring",
+                "recurrencyKind": "Daily",
+                "validFrom": "2026-11-21T00:00:00Z",
+                "chargingSchedule": {
+                    "duration": 3600,
+                    "startSchedule": "2026-11-21T00:00:00Z",
+                    "chargingRateUnit": "W",
+                    "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 7400.0, "numberPhases": 1}],
+                    "minChargingRate": 6.0,
+                },
+            },
+        },
+    ],
+    "ClearChargingProfile": [{}, {"id": 7, "connectorId": 0, "chargingProfilePurpose": "TxProfile", "stackLevel": 3}],
+    "GetCompositeSchedule": [{"connectorId": 0, "duration": 600, "chargingRateUnit": "A"}],
+    "CertificateSigned": [{"certificateChain": "-----BEGIN CERTIFICATE-----\nx"}],
+    "DeleteCertificate": [
+        {
+            "certificateHashData": {
+                "hashAlgorithm": "SHA256",
+                "issuerNameHash": "a1",
+                "issuerKeyHash": "b2",
+                "serialNumber": "c3",
+            }
+        },
+    ],
+    "ExtendedTriggerMessage": [{"requestedMessage": "SignChargePointCertificate"}],
+    "GetInstalledCertificateIds": [{"certificateType": "ManufacturerRootCertificate"}],
+    "GetLog": [
+        {"log": {"remoteLocation": "https://files.test/in"}, "logType": "SecurityLog", "requestId": 1, "retries": 1},
+    ],
+    "InstallCertificate": [{"certificateType": "CentralSystemRootCertificate", "certificate": "PEM"}],
+    "SignedUpdateFirmware": [
+        {
+            "retries": 1,
+            "retryInterval": 10,
+            "requestId": 2,
+            "firmware": {
+                "location": "https://files.test/fw",
+                "retrieveDateTime": "2026-11-21T00:00:00Z",
+                "signingCertificate": "PEM",
+                "signature": "AAAA",
+            },
+        },
+    ],
 }
 
 
@@ -143,8 +214,8 @@ async def test_a_session_of_another_cpo_cannot_be_stopped(client: httpx.AsyncCli
         assert (reply.status_code, reply.json()["code"]) == (404, "session_not_found")
 
 
-def test_every_core_action_has_an_example_here() -> None:
-    assert set(PAYLOADS) == set(CORE_ACTIONS)
+def test_every_action_has_an_example_here() -> None:
+    assert set(PAYLOADS) == set(ACTIONS)
 
 
 @pytest.mark.parametrize(("action", "payload"), [(a, p) for a, payloads in PAYLOADS.items() for p in payloads])
@@ -162,7 +233,7 @@ async def test_what_is_sent_is_what_goes_on_the_wire(
         ("Reset", {"type": "Gentle"}, "type"),
         ("Reset", {"type": "Soft", "now": True}, "now"),
         ("GetConfiguration", {"key": None}, "key"),
-        ("UnlockConnector", {"connectorId": 0}, "connectorId"),
+        ("UnlockConnector", {"connectorId": 2**31}, "connectorId"),
         ("UnlockConnector", {"connector_id": 1}, "connectorId"),
         ("UnlockConnector", {"connectorId": "1"}, "connectorId"),
         ("RemoteStartTransaction", {"idTag": "x" * 21}, "idTag"),

@@ -9,7 +9,7 @@ import pytest
 
 from backend.api.application import create_app, equip
 from backend.api.envelope import MAX_BODY_BYTES
-from backend.database import DirectDatabase
+from backend.database import SCHEMA_VERSION, DirectDatabase
 from backend.services.directory import build_directory
 from tests.api.conftest import SECRET, World
 
@@ -119,5 +119,5 @@ async def test_ready_needs_an_ocpp_server_that_is_heard_of(world: World) -> None
     assert (before.status_code, before.json()["checks"]["ocpp_server"]) == (503, "failed")
     assert (after.status_code, after.json()) == (
         200,
-        {"status": "ok", "checks": {"database": "ok", "schema_version": 1, "ocpp_server": "ok"}},
+        {"status": "ok", "checks": {"database": "ok", "schema_version": SCHEMA_VERSION, "ocpp_server": "ok"}},
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.api.core_actions import CORE_ACTIONS
+from backend.api.actions import ACTIONS
 from backend.services.commands import CommandStatus
 from dashboards.common import door
 from dashboards.common.status import STATES
@@ -48,7 +48,7 @@ def test_every_written_key_is_used() -> None:
 def test_states_commands_actions_and_roles_have_words() -> None:
     wanted = [f"state.{state}" for state in STATES]
     wanted += [f"receipt.{status.value}" for status in CommandStatus]
-    wanted += [f"action.{action}" for action in CORE_ACTIONS]
+    wanted += [f"action.{action}" for action in ACTIONS]
     wanted += [f"role.{role}" for role in door.CPO.roles | door.EMSV.roles]
     assert [key for key in wanted if key not in catalogue("id")] == []
 

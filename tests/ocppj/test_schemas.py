@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from backend.ocppj.schemas import Violation, validator
-from backend.ocppj.v16 import ACTIONS
+from backend.api.actions import ACTIONS
+from backend.ocppj.schemas import Violation, actions, arrange, validator
+from backend.ocppj.v16 import V16
 from tests.flows.fuzz import GOOD, STRANGE
 
 NAMES = {"FormationViolation", "PropertyConstraintViolation", "OccurenceConstraintViolation", "TypeConstraintViolation"}
@@ -33,11 +34,27 @@ def test_a_valid_payload_passes_untouched(action: str, payload: dict[str, Any]) 
     assert check(action, copy.deepcopy(payload)) == payload
 
 
-def test_there_is_a_schema_for_every_action_but_those_of_the_security_extension() -> None:
-    without = {action for action in ACTIONS if validator("v16", action) is None}
+def test_the_package_brings_all_39_messages_of_1_6() -> None:
+    served = V16(None, 300).handlers  # type: ignore[arg-type]  # nothing is stored here
 
-    assert without <= {"LogStatusNotification", "SecurityEventNotification", "SignCertificate",
-                       "SignedFirmwareStatusNotification"}  # fmt: skip
+    assert len(actions("v16")) == 39
+    assert set(served) | set(ACTIONS) == actions("v16")
+    assert set(served) & set(ACTIONS) == {"DataTransfer"}
+
+
+def test_members_go_out_in_the_order_of_the_standard_at_every_depth() -> None:
+    hash_data = {"serialNumber": "1", "issuerKeyHash": "k", "hashAlgorithm": "SHA256", "issuerNameHash": "n"}
+    schedule = {"chargingSchedulePeriod": [{"limit": 6, "startPeriod": 0}], "chargingRateUnit": "A"}
+    profile = {"chargingSchedule": schedule, "stackLevel": 0, "chargingProfileId": 1, "vendor": "kept"}
+
+    deleted = arrange("v16", "DeleteCertificate", {"certificateHashData": hash_data})
+    limited = arrange("v16", "SetChargingProfile", {"csChargingProfiles": profile, "connectorId": 1})
+
+    assert list(deleted["certificateHashData"]) == ["hashAlgorithm", "issuerNameHash", "issuerKeyHash", "serialNumber"]
+    assert list(limited) == ["connectorId", "csChargingProfiles"]
+    assert list(limited["csChargingProfiles"]) == ["chargingProfileId", "stackLevel", "chargingSchedule", "vendor"]
+    assert list(limited["csChargingProfiles"]["chargingSchedule"]) == ["chargingRateUnit", "chargingSchedulePeriod"]
+    assert list(schedule["chargingSchedulePeriod"][0]) == ["limit", "startPeriod"]  # the caller's own stays as it was
 
 
 @pytest.mark.parametrize(("action", "payload"), GOOD)

@@ -117,6 +117,11 @@ class Intake:
         [answer] = await self._lane.submit("stops", [row])
         return TokenFacts.of(answer["token"]) if answer["token"] else None
 
+    async def report(self, charger_id: str, action: str, payload: dict[str, Any], received_at: datetime) -> None:
+        """What a charger tells besides Core, in OCPP's member names; `private.report_reactions` says what follows."""
+        row = {"charger_id": charger_id, "action": action, "payload": payload, "received_at": received_at}
+        await self._lane.submit("reports", [row])
+
     async def readings(
         self,
         where: Where,

@@ -24,6 +24,7 @@ from backend.services.readiness import ReadinessCheck
 from backend.services.sessions import Sessions
 from backend.services.standing import Standing
 from backend.services.stations import Stations
+from backend.services.timeline import Timeline
 from backend.services.tokens import Tokens
 from backend.services.users import Users
 
@@ -45,6 +46,7 @@ class Directory:
     sessions: Sessions
     standing: Standing
     stations: Stations
+    timeline: Timeline
     tokens: Tokens
     users: Users
 
@@ -77,6 +79,7 @@ def build_directory(database: Database, secret_key: str, *, now: Callable[[], da
         sessions=sessions,
         standing=Standing(database, cpos, now),
         stations=stations,
+        timeline=Timeline(database, chargers),
         tokens=tokens,
         users=Users(database, audit, cpos, passwords),
     )

@@ -23,7 +23,7 @@ from tests.support.tenancy import (
 ANALYST = Scope("noc_analyst", user_id=PERSON)
 FOREIGN_ADMIN = Scope("cpo_admin", user_id=PERSON, cpo_id=FOREIGNER)
 OWN_ADMIN = Scope("cpo_admin", user_id=PERSON, cpo_id=OWNER)
-PLATFORM_ONLY = ("outbox", "meter_values_", "ocpp_messages_")  # the latter two are partitions
+PLATFORM_ONLY = ("outbox", "meter_values_", "ocpp_messages_", "charger_events_")  # all but the first are partitions
 
 
 @pytest.fixture

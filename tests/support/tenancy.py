@@ -52,6 +52,9 @@ insert into public.commands (cpo_id, charger_id, action, payload, expires_at)
 insert into public.ocpp_messages (at, cpo_id, charger_id, direction, kind, payload)
     select now() + d * interval '1 day', '{OWNER}', 'OWN', 'in', 'call', '[]'
     from (select generate_series(0, {PARTITIONS_AHEAD_DAYS}) union select -400) as days(d);
+insert into public.charger_events (at, cpo_id, charger_id, kind, event)
+    select now() + d * interval '1 day', '{OWNER}', 'OWN', 'boot', 'booted'
+    from unnest(array[0, {PARTITIONS_AHEAD_DAYS}, -400]) as d;
 insert into public.outbox (cpo_id, topic, payload) values ('{OWNER}', 'session.started', '{{}}');
 insert into public.audit_log (cpo_id, action, object_type) values ('{OWNER}', 'create', 'station');
 """

@@ -17,6 +17,7 @@ import uvloop
 from backend.database import Database, open_database
 from backend.domain.errors import DomainError
 from backend.logs import set_up_logs
+from backend.ocppj.admission import BootQueue
 from backend.ocppj.delivery import Delivery
 from backend.ocppj.gate import Gate
 from backend.ocppj.registry import Registry
@@ -42,7 +43,7 @@ def build(database: Database, settings: Settings, pace: Pace | None = None) -> O
         intake=intake,
         lane=lane,
         gate=Gate(intake, accept_unknown=settings.ocpp_accept_unknown),
-        dialect=V16(intake, settings.heartbeat_interval_s),
+        dialect=V16(intake, settings.heartbeat_interval_s, BootQueue()),
         registry=registry,
         delivery=Delivery(Dispatch(database, node), registry),
         message_log=MessageLog(database),
@@ -52,10 +53,10 @@ def build(database: Database, settings: Settings, pace: Pace | None = None) -> O
 
 
 async def serve(settings: Settings) -> None:
-    """Runs until SIGINT or SIGTERM."""
-    stopping = asyncio.Event()
+    """Runs until SIGINT, or SIGTERM (which drains before); either ends a drain."""
+    stopping, draining = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+        asyncio.get_running_loop().add_signal_handler(number, _on_signal, number, stopping, draining)
     raise_file_limit()
     database = await open_database(settings)
     server = build(database, settings)
@@ -63,10 +64,28 @@ async def serve(settings: Settings) -> None:
         await server.start(settings.ocpp_host, settings.ocpp_port)
         log.info("OCPP server listens on ws://%s:%d/{charger_id}", settings.ocpp_host, server.port)
         await stopping.wait()
+        if draining.is_set() and settings.ocpp_drain_s:
+            stopping.clear()
+            await _drain(server, settings.ocpp_drain_s, stopping)
         log.info("closing %s", server.stats())
     finally:
         await server.stop()
         await database.close()
+
+
+def _on_signal(number: signal.Signals, stopping: asyncio.Event, draining: asyncio.Event) -> None:
+    if number == signal.SIGTERM:
+        draining.set()
+    stopping.set()
+
+
+async def _drain(server: OcppServer, over_s: float, stopping: asyncio.Event) -> None:
+    log.info("letting %d chargers go over %g s", server.stats()["connections"], over_s)
+    impatient = asyncio.create_task(stopping.wait())
+    drain = asyncio.create_task(server.drain(over_s))
+    await asyncio.wait({impatient, drain}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (impatient, drain):
+        task.cancel()
 
 
 def main() -> None:

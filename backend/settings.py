@@ -50,6 +50,9 @@ class Settings(BaseSettings):
     ocpp_accept_unknown: bool = Field(
         False, description="1: a charger of unknown identity is registered as discovered, pending approval."
     )
+    ocpp_drain_s: float = Field(
+        0.0, ge=0, le=3600, description="Seconds over which SIGTERM lets the sockets of an OCPP server go."
+    )
     heartbeat_interval_s: int = Field(
         300, ge=1, le=86_400, description="Heartbeat interval told to chargers, in seconds."
     )

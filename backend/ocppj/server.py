@@ -6,6 +6,7 @@ import asyncio
 import gc
 import itertools
 import logging
+import random
 import resource
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -17,6 +18,7 @@ from typing import Any, Final, NamedTuple
 from websockets.http11 import Request
 
 from backend.domain.errors import DatabaseUnavailable, DomainError
+from backend.ocppj.admission import Door
 from backend.ocppj.connection import Connection, Dialect
 from backend.ocppj.delivery import Delivery
 from backend.ocppj.gate import Gate, Refused
@@ -31,6 +33,7 @@ from backend.services.nodes import Nodes
 log = logging.getLogger(__name__)
 
 _SLOTS: Final = 60  # of the wheel that pings
+_BACKLOG: Final = 1024  # as many are accepted in one pass of the loop; the kernel lets the others try again
 
 
 class Pace(NamedTuple):
@@ -58,6 +61,7 @@ class OcppServer:
             message_log,
             nodes,
         )
+        self._door = Door()
         self._shy: set[ChargerSocket] = set()  # not admitted yet
         self._wheel: list[set[ChargerSocket]] = [set() for _ in range(_SLOTS)]
         self._turns = itertools.cycle(range(_SLOTS))
@@ -72,12 +76,24 @@ class OcppServer:
         loop = asyncio.get_running_loop()
         await self._nodes.begin()
         self._server = await loop.create_server(
-            lambda: self._socket(loop), host, port, backlog=4096, reuse_address=True
+            lambda: self._socket(loop), host, port, backlog=_BACKLOG, reuse_address=True
         )
         self.port = self._server.sockets[0].getsockname()[1]
         for job in (self._pulse, self._tell, self._message_log.run, self._delivery.run, _quiet_collector):
             self._tasks.append(asyncio.create_task(_for_ever(job)))
         self._moderation.start()
+
+    async def drain(self, over_s: float) -> None:
+        """Admits nobody any more and closes the sockets one after another over `over_s` seconds, so that the
+        servers that take over are not stormed. Commands and messages are served until a socket's turn comes."""
+        if self._server is not None:
+            self._server.close()
+        sockets = [connection.socket for connection in self._registry]
+        random.shuffle(sockets)  # no station loses all its chargers at once
+        begin = asyncio.get_running_loop().time()
+        for number, socket in enumerate(sockets, 1):
+            socket.close(1012, "This server is being replaced; please connect again.")
+            await asyncio.sleep(begin + over_s * number / len(sockets) - asyncio.get_running_loop().time())
 
     async def stop(self) -> None:
         """Closes every socket (1001: going away) and returns when everything told is stored."""
@@ -102,7 +118,7 @@ class OcppServer:
         return [*self._shy, *(socket for slot in self._wheel for socket in slot)]
 
     def _socket(self, loop: asyncio.AbstractEventLoop) -> ChargerSocket:
-        socket = ChargerSocket(self._admit, loop)
+        socket = ChargerSocket(self._door, self._admit, loop)
         self._shy.add(socket)
         return socket
 
@@ -160,11 +176,11 @@ class OcppServer:
             await asyncio.sleep(self._pace.ping_every / _SLOTS)
             turn = (turn + 1) % _SLOTS
             now = asyncio.get_running_loop().time()
-            for socket in [
-                socket for socket in self._shy if socket.is_gone or now - socket.heard_at > self._pace.shy_for
-            ]:
-                self._shy.discard(socket)
-                socket.abort()
+            for socket in list(self._shy):
+                dawdles = not socket.waits and now - socket.heard_at > self._pace.shy_for
+                if socket.is_gone or dawdles:
+                    self._shy.discard(socket)
+                    socket.abort()
             for socket in list(self._wheel[turn]):
                 if socket.is_gone:
                     self._wheel[turn].discard(socket)
@@ -196,7 +212,7 @@ class OcppServer:
     def stats(self) -> dict[str, Any]:
         """Counters for operators."""
         return {"connections": len(self._registry), "log_dropped": self._message_log.dropped,
-                "batches": self._lane.batches, "rows": self._lane.rows}  # fmt: skip
+                "batches": self._lane.batches, "rows": self._lane.rows, "waiting_at_door": len(self._door)}  # fmt: skip
 
 
 async def _for_ever(job: Callable[[], Awaitable[None]]) -> None:

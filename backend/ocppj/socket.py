@@ -19,7 +19,11 @@ from websockets.protocol import CLOSED, CLOSING, OPEN
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
+from backend.ocppj.admission import Door
+
 MAX_FRAME_BYTES = 1 << 20
+_LONGEST_REQUEST = 1 << 14
+_END_OF_REQUEST = b"\r\n\r\n"
 _UNSENT_LIMIT = 1 << 20
 _SMALL = 126  # payloads below have a two-byte header, and are not worth compressing
 
@@ -47,14 +51,21 @@ class Doorkeeper(Protocol):
 
 
 class ChargerSocket(asyncio.Protocol):
-    """`heard_at`: loop time of the last bytes before we closed. `send` and `close` may be called in any state."""
+    """`heard_at`: loop time of the last bytes before we closed. `waits`: stands before the door with its request.
 
-    __slots__ = ("_doorkeeper", "_handshake", "_parts", "_peer", "_transport", "_ws", "heard_at", "loop")
+    `send` and `close` may be called in any state.
+    """
 
-    def __init__(self, doorkeeper: Doorkeeper, loop: asyncio.AbstractEventLoop) -> None:
+    __slots__ = ("_door", "_doorkeeper", "_early", "_handshake", "_parts", "_peer", "_transport", "_ws", "heard_at",
+                 "loop", "waits")  # fmt: skip
+
+    def __init__(self, door: Door, doorkeeper: Doorkeeper, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.heard_at = loop.time()
+        self._door = door
         self._doorkeeper = doorkeeper
+        self.waits = False
+        self._early: bytes | None = b""  # what came before the socket was let in; None afterwards
         self._handshake: asyncio.Task[None] | None = None
         self._parts: bytearray | None = None  # of a fragmented message
         self._peer: Peer | None = None
@@ -68,6 +79,9 @@ class ChargerSocket(asyncio.Protocol):
         self._transport.set_write_buffer_limits(high=_UNSENT_LIMIT)
 
     def data_received(self, data: bytes) -> None:
+        if self._early is not None:
+            self._knock(data)
+            return
         if self._ws.state is not CLOSING:  # who talks on instead of closing does not stay for that
             self.heard_at = self.loop.time()
         self._ws.receive_data(data)
@@ -157,6 +171,25 @@ class ChargerSocket(asyncio.Protocol):
             self._transport.resume_reading()
 
     # -- inside
+
+    def _knock(self, data: bytes) -> None:
+        """A whole request asks for a turn; nobody who keeps the rules says more before the answer."""
+        assert self._early is not None
+        self._early += data
+        if len(self._early) > _LONGEST_REQUEST:
+            self.abort()
+        elif not self.waits and _END_OF_REQUEST in self._early:
+            self.waits = True
+            self._door.knock(self)
+
+    def come_in(self) -> bool:
+        """It is this socket's turn. False if what it said is no request: then nothing follows."""
+        data, self._early, self.waits = self._early or b"", None, False
+        self.data_received(data)
+        if self._handshake is None:
+            return False
+        self._handshake.add_done_callback(lambda _: self._door.leave())
+        return True
 
     async def _shake_hands(self, request: Request) -> None:
         first, second = await self._doorkeeper(self, request)

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from backend.domain.authorization import TokenFacts, decide
 from backend.domain.readings import read_number
+from backend.ocppj.admission import BootQueue
 from backend.ocppj.connection import Connection, Handler
 from backend.ocppj.schemas import Violation
 from backend.services.intake.facts import Intake, Where
@@ -35,14 +36,15 @@ REPORTS: Final[Mapping[str, dict[str, str]]] = {
 
 
 class V16:
-    """The dialect of OCPP 1.6. `heartbeat_interval_s` is told to accepted chargers."""
+    """The dialect of OCPP 1.6. `heartbeat_interval_s` is told to accepted chargers, `boots` bounds storms."""
 
     version: str = "v16"
     protocol: str = PROTOCOL
 
-    def __init__(self, intake: Intake, heartbeat_interval_s: int) -> None:
+    def __init__(self, intake: Intake, heartbeat_interval_s: int, boots: BootQueue) -> None:
         self._intake = intake
         self._heartbeat_interval_s = heartbeat_interval_s
+        self._boots = boots
         self.handlers: Mapping[str, Handler] = {
             "Authorize": self.authorize,
             "BootNotification": self.boot,
@@ -65,15 +67,18 @@ class V16:
         return {"idTagInfo": id_tag_info(facts, now)}
 
     async def boot(self, connection: Connection, payload: dict[str, Any], now: datetime) -> dict[str, Any]:
-        """§4.2"""
-        registration = await self._intake.boot({
-            "charger_id": connection.charger_id, "protocol": PROTOCOL, "at": now,
-            "vendor": _text(payload, "chargePointVendor"), "model": _text(payload, "chargePointModel"),
-            "serial_number": _text(payload, "chargePointSerialNumber") or _text(payload, "chargeBoxSerialNumber"),
-            "firmware_version": _text(payload, "firmwareVersion"), "iccid": _text(payload, "iccid"),
-            "imsi": _text(payload, "imsi"), "meter_type": _text(payload, "meterType"),
-            "meter_serial_number": _text(payload, "meterSerialNumber"),
-        })  # fmt: skip
+        """§4.2. In a storm some are told to come back; what else they say meanwhile is served as ever."""
+        if (retry_s := self._boots.put_off_s(connection.charger_id)) is not None:
+            return {"status": "Pending", "currentTime": _now(), "interval": retry_s}
+        async with self._boots.turn():
+            registration = await self._intake.boot({
+                "charger_id": connection.charger_id, "protocol": PROTOCOL, "at": now,
+                "vendor": _text(payload, "chargePointVendor"), "model": _text(payload, "chargePointModel"),
+                "serial_number": _text(payload, "chargePointSerialNumber") or _text(payload, "chargeBoxSerialNumber"),
+                "firmware_version": _text(payload, "firmwareVersion"), "iccid": _text(payload, "iccid"),
+                "imsi": _text(payload, "imsi"), "meter_type": _text(payload, "meterType"),
+                "meter_serial_number": _text(payload, "meterSerialNumber"),
+            })  # fmt: skip
         connection.registration = registration or "rejected"
         accepted = connection.registration == "accepted"
         return {

@@ -103,10 +103,8 @@ async def test_an_unknown_action_is_not_implemented_and_an_unserved_one_not_supp
     assert await charger.error("CustomOperation", {}) == "NotImplemented"
     assert await charger.error("heartbeat", {}) == "NotImplemented"
     assert await charger.error("A" * 100_000, {}) == "NotImplemented"
-    assert await charger.error("RemoteStartTransaction", {"idTag": "TAG-1"}) == "NotImplemented"
-    for action in ("FirmwareStatusNotification", "DiagnosticsStatusNotification", "SecurityEventNotification",
-                   "SignCertificate", "LogStatusNotification", "SignedFirmwareStatusNotification"):  # fmt: skip
-        assert await charger.error(action, {}) == "NotSupported"
+    for action in ("RemoteStartTransaction", "SendLocalList", "CertificateSigned"):  # ours to ask, not a charger's
+        assert await charger.error(action, {"idTag": "TAG-1"}) == "NotSupported"
 
 
 async def test_a_data_transfer_of_any_vendor_is_answered(charger: RawCharger) -> None:

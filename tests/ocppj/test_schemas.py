@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from backend.api.actions import ACTIONS
+from backend.ocppj.admission import BootQueue
 from backend.ocppj.schemas import Violation, actions, arrange, validator
 from backend.ocppj.v16 import V16
 from tests.flows.fuzz import GOOD, STRANGE
@@ -35,7 +36,7 @@ def test_a_valid_payload_passes_untouched(action: str, payload: dict[str, Any]) 
 
 
 def test_the_package_brings_all_39_messages_of_1_6() -> None:
-    served = V16(None, 300).handlers  # type: ignore[arg-type]  # nothing is stored here
+    served = V16(None, 300, BootQueue()).handlers  # type: ignore[arg-type]  # nothing is stored here
 
     assert len(actions("v16")) == 39
     assert set(served) | set(ACTIONS) == actions("v16")

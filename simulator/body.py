@@ -14,16 +14,25 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
+from simulator.access import Access
+from simulator.authorization import Authorizer
 from simulator.books import BookedSession, Books
 from simulator.charger import Charger, ChargerSpec, Connector, Reading
 from simulator.clock import Clock, RunningClock
 from simulator.configuration import Configuration
+from simulator.firmware import Firmware
 from simulator.link import Link, LinkOptions, Unreachable
-from simulator.outbox import Outbox
+from simulator.outbox import Message, Outbox
 from simulator.presence import FAILURES, Presence
 from simulator.quirks import Quirks
+from simulator.reports import Reports
+from simulator.reservations import Reservations
+from simulator.security import SecurityLog
 from simulator.sessions import Sessions
+from simulator.smart_charging import ChargingProfiles
+from simulator.tags import TagInfo
 from simulator.v16 import Handler
+from simulator.vault import Vault
 
 LOG = logging.getLogger("simulator")
 
@@ -55,12 +64,26 @@ class Body(ABC):
         self.charger = Charger(spec, self.clock.now(), registers_wh)
         options = replace(options or LinkOptions(), password=password, counted_ids=self.quirks.reuses_message_ids)
         self._tasks: set[asyncio.Future[Any]] = set()
-        self._link = Link(url, identity, options, self.books, self.handlers, self._lost, self.start_task)
+        self.vault = Vault(identity, self.configuration, options.ca_file, options.check_hostname)
+        if options.certificate:
+            self.vault.adopt(*options.certificate)
+        self.access = Access(identity, url, options.secure_url, self.configuration, self.vault)
+        self.access.begin(options.password)
+        self._link = Link(self.access, options, self.books, self.handlers, self._lost, self.start_task)
         self._outbox = Outbox(
             self._link.ask,
             lambda: self.configuration.number("TransactionMessageAttempts"),
             lambda: self.configuration.number("TransactionMessageRetryInterval"),
         )
+        self._assemble(keep_readings)
+        self._autonomous = autonomous
+        self._expected: dict[int, tuple[str, datetime]] = {}
+        self._availability_later: dict[int, bool] = {}
+        self._sample_due: dict[int, datetime] = {}
+        self._profile_later: dict[int, dict[str, Any]] = {}
+
+    def _assemble(self, keep_readings: bool) -> None:
+        """The parts that lean on link and outbox, in the order they need each other."""
         self.presence = Presence(
             self.charger,
             self.clock,
@@ -69,22 +92,24 @@ class Body(ABC):
             self._link,
             self._outbox,
             lambda: self.quirks,
+            lambda error: self.access.failed(error, self.security),
         )
         self.sessions = Sessions(
-            identity,
+            self.identity,
             self.charger,
             self.books,
             self._outbox,
             self.configuration,
             lambda: self.quirks,
-            self._refused,
+            self._started,
             keep_readings,
         )
-        self._autonomous = autonomous
-        self._expected: dict[int, tuple[str, datetime]] = {}
-        self._availability_later: dict[int, bool] = {}
-        self._sample_due: dict[int, datetime] = {}
-        self._known_tokens: dict[str, str] = {}
+        self.authorizer = Authorizer(self.configuration, self.presence, self.clock, lambda: self.quirks)
+        self.reservations = Reservations(self.charger)
+        self.profiles = ChargingProfiles(self.charger, self._session_facts)
+        self.security = SecurityLog(self.clock, self.queue, lambda: self.quirks)
+        self.firmware = Firmware(self)
+        self.reports = Reports(self)
 
     # --- what the upper half provides -------------------------------------------------------------------
 
@@ -97,8 +122,12 @@ class Body(ABC):
         """Watch the clock for ever: measure, beat, report."""
 
     @abstractmethod
-    def _refused(self, session: BookedSession) -> None:
-        """StartTransaction was answered with anything but Accepted."""
+    def _started(self, session: BookedSession, info: TagInfo) -> None:
+        """StartTransaction was answered, `info` is what was said of the tag."""
+
+    @abstractmethod
+    async def reboot(self, kind: str = "Soft") -> None:
+        """Restart."""
 
     # --- life cycle -------------------------------------------------------------------------------------
 
@@ -139,6 +168,10 @@ class Body(ABC):
 
     def _lost(self) -> None:
         self.presence.lost()
+
+    def _session_facts(self, connector_id: int) -> tuple[datetime, int | None] | None:
+        session = self.sessions.open.get(connector_id)
+        return (session.started_at, session.transaction_id) if session else None
 
     # --- what can be seen -------------------------------------------------------------------------------
 
@@ -210,6 +243,14 @@ class Body(ABC):
     async def emptied(self) -> None:
         """Wait until every queued message was answered or given up, however long the platform is away."""
         await self._outbox.emptied()
+
+    async def until_idle(self) -> None:
+        """Wait until no session is open."""
+        await self.sessions.idle.wait()
+
+    def queue(self, payload: Any) -> None:
+        """Send a call as soon as the platform can be reached, in order with what waits already."""
+        self._outbox.put(Message(lambda: payload, lambda _answer: None, lambda: None))
 
     async def send_call(self, payload: Any) -> Any:
         """Send any call of `ocpp.v16.call`; returns the answer, raises NotDelivered, Unanswered,

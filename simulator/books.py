@@ -31,7 +31,8 @@ class BookedSession:
 
     `transaction_id` is None until the platform has answered StartTransaction; `start_acknowledged` and
     `stop_acknowledged` tell which of the two was answered; `given_up` that the retries of one of them ended.
-    `said_start_wh`/`said_stop_wh` are what went over the wire. `cause` is why it stopped (OCPP 1.6 Reason).
+    `said_start_wh`/`said_stop_wh` are what went over the wire. `cause` is why it stopped (OCPP 1.6 Reason);
+    `reservation_id` the reservation it used.
     """
 
     charger_id: str
@@ -53,6 +54,7 @@ class BookedSession:
     readings_sent: int = 0
     readings_acknowledged: int = 0
     last_meter_wh: int = 0
+    reservation_id: int | None = None
 
     @property
     def open(self) -> bool:
@@ -85,6 +87,7 @@ class BookedSession:
             "start_acknowledged": self.start_acknowledged,
             "stop_acknowledged": self.stop_acknowledged,
             "given_up": self.given_up,
+            "reservation_id": self.reservation_id,
             "readings_sent": self.readings_sent,
             "readings_acknowledged": self.readings_acknowledged,
         }

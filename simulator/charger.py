@@ -8,6 +8,7 @@ A register counts only forwards; what a charger *says* about it may be a lie (`s
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -26,9 +27,13 @@ AC_VOLTAGE_V = 230
 AC_MAX_CURRENT_A = 32
 
 CurrentType = Literal["AC", "DC"]
+Limiter = Callable[[int, datetime], int | None]
+"""(connector, 0 for the unit; instant) → watts that may flow, None for no limit."""
+
 Status = Literal[
     "Available",
     "Preparing",
+    "Reserved",
     "Charging",
     "SuspendedEV",
     "SuspendedEVSE",
@@ -42,12 +47,21 @@ def _microseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // _MICROSECOND
 
 
+def _dc_voltage_v(soc_percent: int) -> int:
+    return 340 + soc_percent * 80 // 100
+
+
+def _least(*limits: int | None) -> int | None:
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
 @dataclass(frozen=True, slots=True)
 class ChargerSpec:
     """What the type plate says.
 
     `rated_power_w` is the power of the whole unit: connectors that deliver at the same time share it equally.
-    `heat_rise_c` is how far full power warms the unit above the surroundings (°C).
+    `heat_rise_c` is how far full power warms the unit above the surroundings (°C); a `fixed_cable` has no lock that
+    could be opened.
     """
 
     current_type: CurrentType = "AC"
@@ -56,6 +70,7 @@ class ChargerSpec:
     vendor: str = "UNIEV"
     model: str = "Simulator"
     heat_rise_c: int = 30
+    fixed_cable: bool = False
 
     @property
     def phases(self) -> int:
@@ -90,7 +105,7 @@ class Reading:
 
 @dataclass(slots=True)
 class Connector:
-    """One plug. `register_uj` is its lifetime meter in microjoules."""
+    """One plug. `register_uj` is its lifetime meter in microjoules; `limit_w` what a charging profile lets through."""
 
     connector_id: int
     register_uj: int = 0
@@ -99,11 +114,13 @@ class Connector:
     expecting: bool = False
     finishing: bool = False
     operative: bool = True
+    reserved: bool = False
     lock_jammed: bool = False
     ev_suspended: bool = False
     evse_suspended: bool = False
     fault: Fault | None = None
     power_w: int = 0
+    limit_w: int | None = None
 
     @property
     def energy_wh(self) -> int:
@@ -121,10 +138,12 @@ class Connector:
             return "Unavailable"
         if self.finishing:
             return "Finishing"
+        if self.reserved and not self.expecting:
+            return "Reserved"
         return "Preparing" if self.vehicle or self.expecting else "Available"
 
     def _status_in_session(self) -> Status:
-        if self.evse_suspended:
+        if self.evse_suspended or self.limit_w == 0:
             return "SuspendedEVSE"
         full = self.vehicle is not None and self.vehicle.wanted_uj < _STEP_US
         return "SuspendedEV" if self.ev_suspended or full or self.vehicle is None else "Charging"
@@ -142,6 +161,7 @@ class Charger:
     powered: bool = True
     fault: Fault | None = None
     temperature_milli_c: int = AMBIENT_MILLI_C
+    limiter: Limiter | None = None
     connectors: dict[int, Connector] = field(init=False)
     _at_us: int = field(init=False)
 
@@ -191,26 +211,49 @@ class Charger:
                 connector.fault = connector.fault or Fault("HighTemperature", "cabinet too hot")
 
     def _decide(self) -> None:
-        takers = [connector for connector in self.connectors.values() if self._delivers(connector)]
-        for connector in self.connectors.values():
-            connector.power_w = self._power_for(connector, len(takers)) if connector in takers else 0
+        plugs = self.connectors.values()
+        unit_w = self._limit_w(0)
+        for plug in plugs:
+            plug.limit_w = _least(self._limit_w(plug.connector_id), unit_w) if plug.delivering else None
+        takers = [plug.connector_id for plug in plugs if self._delivers(plug)]
+        shared_w = self.spec.rated_power_w if unit_w is None else min(self.spec.rated_power_w, unit_w)
+        share_w = shared_w // max(1, len(takers))
+        for plug in plugs:
+            plug.power_w = self._power_for(plug, share_w) if plug.connector_id in takers else 0
+
+    def _limit_w(self, connector_id: int) -> int | None:
+        return self.limiter(connector_id, _EPOCH + self._at_us * _MICROSECOND) if self.limiter else None
 
     def _delivers(self, connector: Connector) -> bool:
         if not (self.powered and connector.delivering and connector.vehicle) or connector.fault:
             return False
         return not (connector.ev_suspended or connector.evse_suspended)
 
-    def _power_for(self, connector: Connector, sharing: int) -> int:
+    def _power_for(self, connector: Connector, share_w: int) -> int:
         vehicle = connector.vehicle
         if vehicle is None:
             return 0
         direct = self.spec.current_type == "DC"
-        offered = self.spec.rated_power_w // sharing
+        offered = share_w
         if not direct:
             offered = offered * min(vehicle.phases, self.spec.phases) // self.spec.phases
         offered = offered * self._derating_permille() // 1000
         accepted = vehicle.accepts_w(direct_current=direct, phases=self.spec.phases)
-        return min(offered, accepted, vehicle.wanted_uj // _STEP_US)
+        allowed = offered if connector.limit_w is None else min(offered, connector.limit_w)
+        return min(allowed, accepted, vehicle.wanted_uj // _STEP_US)
+
+    def watts_per_ampere(self, connector_id: int, phases: int) -> int:
+        """What one ampere carries here, as a limit in amperes counts it: volts × the phases in use."""
+        plug = self.connectors.get(connector_id)
+        vehicle = plug.vehicle if plug else None
+        if self.spec.current_type == "DC":
+            return _dc_voltage_v(vehicle.soc_percent if vehicle else 0)
+        return AC_VOLTAGE_V * min(phases, self.spec.phases, vehicle.phases if vehicle else 3)
+
+    def reconsider(self, at: datetime) -> None:
+        """Power is decided anew at `at`: limits have changed."""
+        self.advance(at)
+        self._decide()
 
     def _derating_permille(self) -> int:
         excess = self.temperature_milli_c - HOT_MILLI_C
@@ -245,7 +288,7 @@ class Charger:
         vehicle = connector.vehicle
         phases = 1 if direct else min(self.spec.phases, vehicle.phases if vehicle else 3)
         soc_percent = vehicle.soc_percent if direct and vehicle else None
-        voltage_v = 340 + (soc_percent or 0) * 80 // 100 if direct else AC_VOLTAGE_V
+        voltage_v = _dc_voltage_v(soc_percent or 0) if direct else AC_VOLTAGE_V
         return Reading(
             measured_at=at,
             energy_wh=connector.energy_wh,

@@ -18,9 +18,13 @@ MEASURANDS = frozenset(
 )
 
 
+ALL_PROFILES = "Core,FirmwareManagement,LocalAuthListManagement,Reservation,SmartCharging,RemoteTrigger,Security"
+"""Core, the optional profiles of 1.6, and the security extension (whose name is ours: the standard gives none)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key: `kind` is int, bool, text or measurands; write-only keys are never shown."""
+    """One key: `kind` is int, bool, text, measurands or secret; write-only keys are never shown."""
 
     default: str
     kind: str = "int"
@@ -30,17 +34,28 @@ class Key:
 
 
 KEYS: dict[str, Key] = {
+    "AdditionalRootCertificateCheck": Key("false", "bool", readonly=True),
     "AllowOfflineTxForUnknownId": Key("true", "bool"),
     "AuthorizationCacheEnabled": Key("true", "bool"),
-    "AuthorizationKey": Key("", "text", write_only=True),
+    "AuthorizationKey": Key("", "secret", write_only=True),
     "AuthorizeRemoteTxRequests": Key("false", "bool"),
-    "ClockAlignedDataInterval": Key("0", readonly=True),
+    "CertificateSignedMaxChainSize": Key("10000", readonly=True),
+    "CertificateStoreMaxLength": Key("8", readonly=True),
+    "ChargeProfileMaxStackLevel": Key("8", readonly=True),
+    "ChargingScheduleAllowedChargingRateUnit": Key("Current,Power", "text", readonly=True),
+    "ChargingScheduleMaxPeriods": Key("24", readonly=True),
+    "ClockAlignedDataInterval": Key("0"),
     "ConnectionTimeOut": Key("60"),
     "ConnectorPhaseRotation": Key("NotApplicable", "text"),
-    "GetConfigurationMaxKeys": Key("50", readonly=True),
+    "ConnectorSwitch3to1PhaseSupported": Key("false", "bool", readonly=True),
+    "CpoName": Key("UNIEV", "text"),
+    "GetConfigurationMaxKeys": Key("100", readonly=True),
     "HeartbeatInterval": Key("300"),
+    "LocalAuthListEnabled": Key("true", "bool"),
+    "LocalAuthListMaxLength": Key("500", readonly=True),
     "LocalAuthorizeOffline": Key("true", "bool"),
     "LocalPreAuthorize": Key("false", "bool"),
+    "MaxChargingProfilesInstalled": Key("24", readonly=True),
     "MeterValuesAlignedData": Key("Energy.Active.Import.Register", "measurands"),
     "MeterValuesSampledData": Key(
         "Energy.Active.Import.Register,Power.Active.Import,Current.Import,Voltage,SoC,Temperature",
@@ -49,18 +64,21 @@ KEYS: dict[str, Key] = {
     "MeterValueSampleInterval": Key("60"),
     "MinimumStatusDuration": Key("0"),
     "NumberOfConnectors": Key("1", readonly=True),
+    "ReserveConnectorZeroSupported": Key("true", "bool", readonly=True),
     "ResetRetries": Key("1"),
-    "StopTransactionOnEVSideDisconnect": Key("true", "bool", readonly=True),
+    "SecurityProfile": Key("0"),
+    "SendLocalListMaxLength": Key("100", readonly=True),
+    "StopTransactionOnEVSideDisconnect": Key("true", "bool"),
     "StopTransactionOnInvalidId": Key("true", "bool"),
     "StopTxnAlignedData": Key("", "measurands"),
     "StopTxnSampledData": Key("", "measurands"),
-    "SupportedFeatureProfiles": Key("Core,RemoteTrigger", "text", readonly=True),
+    "SupportedFeatureProfiles": Key(ALL_PROFILES, "text", readonly=True),
     "TransactionMessageAttempts": Key("5"),
     "TransactionMessageRetryInterval": Key("10"),
     "UnlockConnectorOnEVSideDisconnect": Key("true", "bool"),
     "WebSocketPingInterval": Key("60", needs_reboot=True),
 }
-"""The keys this charger knows (Core and Remote Trigger)."""
+"""The keys this charger knows: OCPP 1.6 §9 and the security whitepaper §2.2."""
 
 
 class Configuration:
@@ -84,6 +102,10 @@ class Configuration:
     def flag(self, name: str) -> bool:
         """Value of a known key as a boolean."""
         return self._values[name].lower() == "true"
+
+    def names(self, name: str) -> set[str]:
+        """Value of a known key that is a list of names."""
+        return {part.strip() for part in self._values[name].split(",") if part.strip()}
 
     def set(self, name: str, value: str | int) -> None:
         """Set by the charger itself (a boot answer, an installer): no rule applies."""
@@ -117,4 +139,4 @@ def _fits(key: Key, value: str) -> bool:
         return value.lower() in {"true", "false"}
     if key.kind == "measurands":
         return all(name in MEASURANDS for name in value.split(",") if name)
-    return len(value) <= 500
+    return len(value) <= (40 if key.kind == "secret" else 500)

@@ -25,15 +25,20 @@ time, everything else on the clock given (default: real time).
 
 from __future__ import annotations
 
+import contextlib
 from datetime import timedelta
+from typing import Any
 
 from ocpp.v16 import call
 
-from simulator.answers import Answers
+from simulator.answers import VENDOR_ID, Answers
 from simulator.books import BookedSession
 from simulator.charger import Fault
+from simulator.charging_profiles import Profile
+from simulator.link import Unreachable
+from simulator.presence import FAILURES
 from simulator.routine import Routine
-from simulator.sessions import tag_status
+from simulator.tags import TagInfo
 from simulator.v16 import Handler
 from simulator.vehicle import Vehicle
 
@@ -47,7 +52,8 @@ class SimulatedCharger(Routine):
     `identity` OCPP identity; `password` Basic password; `spec` the type plate; `registers_wh` lifetime
     meters at the start; `quirks` how it misbehaves (may be replaced at any time); `options` of the
     connection; `configuration` initial values of OCPP keys; `keep_readings` False keeps counts only.
-    Attributes for reading: `books`, `charger` (physics), `configuration`, `clock`, `connectors`,
+    Attributes for reading: `books`, `charger` (physics), `configuration`, `clock`, `connectors`, `authorizer`
+    (with its `local_list`), `reservations`, `profiles`, `firmware`, `reports`, `vault`, `access`, `security`,
     `status(n)`, `boot_status`, `connected`, `problem`, `queued`.
     """
 
@@ -66,8 +72,9 @@ class SimulatedCharger(Routine):
         await self.presence.report()
 
     async def unplug(self, connector_id: int = 1) -> None:
-        """The car leaves; a session that still runs ends with EVDisconnected."""
-        await self.stop(connector_id, "EVDisconnected")
+        """The car leaves; a session that still runs ends with EVDisconnected, or waits if so configured."""
+        if self.configuration.flag("StopTransactionOnEVSideDisconnect"):
+            await self.stop(connector_id, "EVDisconnected")
         self.charger.unplug(connector_id, self.clock.now())
         await self.presence.report()
 
@@ -75,36 +82,32 @@ class SimulatedCharger(Routine):
         """A card is held to the reader; returns what the driver sees.
 
         "Accepted": a session begins (at once, or when the cable is plugged in), or the own session ends;
-        "Invalid", "Blocked", "Expired", "ConcurrentTx": as the platform says; "OutOfOrder": nobody is
-        served here.
+        "Invalid", "Blocked", "Expired", "ConcurrentTx": as the platform says; "Reserved": for somebody else;
+        "OutOfOrder": nobody is served here.
         """
         session = self.sessions.open.get(connector_id)
         if session:
-            if session.id_token != id_token:
-                return "Invalid"
-            await self.stop(connector_id, "Local", id_token)
-            return "Accepted"
+            return await self._tap_off(session, id_token)
         if self.status(connector_id) in {"Faulted", "Unavailable"}:
             return "OutOfOrder"
-        status = await self._authorize(id_token)
-        if status == "Accepted":
-            await self._begin_or_expect(connector_id, id_token)
-        return status
+        status = await self.authorizer.ask(id_token)
+        if status != "Accepted":
+            return status
+        if self.reservations.bars(connector_id, id_token, self.authorizer.parent(id_token)):
+            return "Reserved"
+        await self._begin_or_expect(connector_id, id_token)
+        return "Accepted"
 
-    async def _authorize(self, id_token: str) -> str:
-        tag = id_token.lower() if self.quirks.lower_case_tags else id_token
-        answer = await self.presence.ask(call.Authorize(id_tag=tag))
-        if answer is None:
-            return self._authorize_offline(id_token)
-        status = tag_status(answer)
-        if self.configuration.flag("AuthorizationCacheEnabled"):
-            self._known_tokens[id_token] = status
-        return status
-
-    def _authorize_offline(self, id_token: str) -> str:
-        if self.configuration.flag("LocalAuthorizeOffline") and id_token in self._known_tokens:
-            return self._known_tokens[id_token]
-        return "Accepted" if self.configuration.flag("AllowOfflineTxForUnknownId") else "Invalid"
+    async def _tap_off(self, session: BookedSession, id_token: str) -> str:
+        """The own tag ends a session, and so does one of the same group."""
+        if session.id_token != id_token:
+            parent = self.authorizer.parent(session.id_token)
+            if parent is None or await self.authorizer.ask(id_token) != "Accepted":
+                return "Invalid"
+            if self.authorizer.parent(id_token) != parent:
+                return "Invalid"
+        await self.stop(session.connector_id, "Local", id_token)
+        return "Accepted"
 
     async def _begin_or_expect(self, connector_id: int, id_token: str) -> None:
         if self.connectors[connector_id].vehicle:
@@ -120,10 +123,14 @@ class SimulatedCharger(Routine):
         if connector_id in self.sessions.open:
             return
         now = self.clock.now()
-        self.sessions.begin(connector_id, id_token, now)
+        reservation_id = self.reservations.use(connector_id, id_token, self.authorizer.parent(id_token))
+        self.sessions.begin(connector_id, id_token, now, reservation_id)
         interval_s = self.configuration.number("MeterValueSampleInterval")
         if interval_s:
             self._sample_due[connector_id] = now + timedelta(seconds=interval_s)
+        profile = self._profile_later.pop(connector_id, None)
+        if profile and not self.quirks.ignores_limits:
+            self.profiles.install(Profile.read(connector_id, profile), now)
         await self._outbox.settled()
 
     async def stop(self, connector_id: int = 1, cause: str = "Local", id_token: str | None = None) -> None:
@@ -131,16 +138,31 @@ class SimulatedCharger(Routine):
         self._sample_due.pop(connector_id, None)
         if self.sessions.end(connector_id, self.clock.now(), cause, id_token) is None:
             return
+        self.profiles.session_ended(connector_id, self.clock.now())
         later = self._availability_later.pop(connector_id, None)
         if later is not None:
             self.charger.set_operative(connector_id, self.clock.now(), later)
         await self._outbox.settled()
         await self.presence.report()
 
-    def _refused(self, session: BookedSession) -> None:
-        self._known_tokens[session.id_token] = session.start_status or "Invalid"
-        if session.open and self.configuration.flag("StopTransactionOnInvalidId"):
+    def _started(self, session: BookedSession, info: TagInfo) -> None:
+        self.authorizer.learn(session.id_token, info)
+        if info.status == "Accepted" or not session.open:
+            return
+        if self.configuration.flag("StopTransactionOnInvalidId"):
             self.start_task(self.stop(session.connector_id, "DeAuthorized"))
+        else:
+            self.start_task(self.suspend(session.connector_id, evse=True))
+
+    async def say(self, message_id: str | None = None, data: str | None = None, vendor_id: str = VENDOR_ID) -> str:
+        """Send a DataTransfer; returns the status of the answer, "offline" without one."""
+        answer = await self.presence.ask(call.DataTransfer(vendor_id, message_id, data))
+        return str(answer.status) if answer else "offline"
+
+    async def security_event(self, kind: str, info: str | None = None) -> None:
+        """Something that concerns security happened: logged, and told (SecurityEventNotification)."""
+        self.security.tell(kind, info)
+        await self._outbox.settled()
 
     async def suspend(self, connector_id: int = 1, *, ev: bool | None = None, evse: bool | None = None) -> None:
         """The car (`ev`) or the charger (`evse`) pauses charging, or resumes it (False)."""
@@ -157,7 +179,11 @@ class SimulatedCharger(Routine):
         vendor_code: str | None = None,
     ) -> None:
         """A fault (OCPP 1.6 ChargePointErrorCode) on a connector, whose session ends; 0 is the unit alone."""
-        self.charger.set_fault(connector_id, self.clock.now(), Fault(code, info, vendor_code))
+        now = self.clock.now()
+        self.charger.set_fault(connector_id, now, Fault(code, info, vendor_code))
+        self.reservations.expire(now)
+        if self._expected.pop(connector_id, None):
+            self.charger.expect(connector_id, now, False)
         await self.presence.report()
         await self.stop(connector_id, "Other")
 
@@ -209,16 +235,21 @@ class SimulatedCharger(Routine):
         """Whether a session is open on the connector."""
         return connector_id in self.sessions.open
 
-    def forget_tokens(self) -> None:
-        """Empty the authorisation cache."""
-        self._known_tokens.clear()
+    async def come_in_anew(self) -> None:
+        """Hang up and connect again with the present credentials; twice, if the first are refused."""
+        await self._link.close()
+        self.presence.nudge()
+        if self._autonomous:
+            return
+        for _time in range(2):
+            with contextlib.suppress(Unreachable, *FAILURES):
+                await self.presence.come_back()
+                break
+        await self._outbox.settled()
 
-    def set_password(self, value: str) -> None:
-        """Use another Basic password from the next connection on; hex digits are decoded to bytes."""
-        try:
-            self._link.password = bytes.fromhex(value)
-        except ValueError:
-            self._link.password = value
+    async def report(self) -> None:
+        """Tell the platform every status that it was not yet told."""
+        await self.presence.report()
 
     def schedule_availability(self, connector_id: int, operative: bool) -> None:
         """Change availability when the running session ends."""
@@ -226,17 +257,25 @@ class SimulatedCharger(Routine):
 
     async def set_availability(self, connector_id: int, operative: bool) -> None:
         """Change availability now and report it."""
-        self.charger.set_operative(connector_id, self.clock.now(), operative)
+        now = self.clock.now()
+        self.charger.set_operative(connector_id, now, operative)
+        self.reservations.expire(now)
         await self.presence.report()
 
-    async def start_remotely(self, connector_id: int, id_token: str) -> None:
-        """Start a session for a remote request, or wait for the cable."""
+    async def start_remotely(
+        self, connector_id: int, id_token: str, charging_profile: dict[str, Any] | None = None
+    ) -> None:
+        """Start a session for a remote request, or wait for the cable; its profile comes with it."""
         asks = self.configuration.flag("AuthorizeRemoteTxRequests")
-        if not asks or await self._authorize(id_token) == "Accepted":
-            await self._begin_or_expect(connector_id, id_token)
+        if asks and await self.authorizer.ask(id_token) != "Accepted":
+            return
+        self._profile_later.pop(connector_id, None)
+        if charging_profile:
+            self._profile_later[connector_id] = charging_profile
+        await self._begin_or_expect(connector_id, id_token)
 
     async def trigger(self, message: str, connector_id: int | None) -> None:
-        """Send the message the platform asked for."""
+        """Send the message of Core that the platform asked for."""
         if message == "BootNotification":
             await self.presence.boot()
         elif message == "Heartbeat":
@@ -247,3 +286,7 @@ class SimulatedCharger(Routine):
         else:
             for number in [0, *self.connectors] if connector_id is None else [connector_id]:
                 await self.presence.report_one(number)
+
+    async def request_certificate(self) -> None:
+        """Ask the platform to sign a certificate for a new key (SignCertificate)."""
+        await self.presence.ask(call.SignCertificate(self.vault.request()))

@@ -5,17 +5,17 @@ said.
 from __future__ import annotations
 
 import asyncio
-import base64
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidHandshake, InvalidStatus, WebSocketException
 from websockets.typing import Subprotocol
 
+from simulator.access import Access
 from simulator.books import Books, Frame
 from simulator.outbox import CallRefused, NotDelivered, Unanswered
 from simulator.v16 import SUBPROTOCOL, Handler, Wire
@@ -43,6 +43,9 @@ class LinkOptions:
     `answer_timeout_s` and `open_timeout_s` real seconds; `checked` validates schemas on the charger's side;
     `compression` offers permessage-deflate; `ping_interval_s` None: no WebSocket pings; `keep_frames`
     records frames in the books.
+    For TLS: `secure_url` is where security profiles 2 and 3 connect (default: the same host and port by wss),
+    `ca_file` a PEM file trusted besides installed roots, `certificate` the charger's own with its key (two PEM
+    files), `check_hostname` False for a server reached under another name.
     """
 
     password: str | bytes | None = None
@@ -54,6 +57,10 @@ class LinkOptions:
     ping_interval_s: float | None = None
     keep_frames: bool = True
     counted_ids: bool = False
+    secure_url: str | None = None
+    ca_file: Path | None = None
+    certificate: tuple[Path, Path] | None = None
+    check_hostname: bool = True
 
 
 class Link:
@@ -63,18 +70,16 @@ class Link:
 
     def __init__(
         self,
-        url: str,
-        identity: str,
+        access: Access,
         options: LinkOptions,
         books: Books,
         handlers: Callable[[], dict[str, Handler]],
         on_lost: Callable[[], None],
         start_task: Callable[[Awaitable[None]], None],
     ) -> None:
-        self.address = f"{url.rstrip('/')}/{quote(identity, safe='')}"
-        self.identity = identity
+        self.access = access
+        self.identity = access.identity
         self.options = options
-        self.password = options.password
         self.books = books
         self.handlers = handlers
         self.start_task = start_task
@@ -108,9 +113,10 @@ class Link:
         options = self.options
         try:
             return await connect(
-                self.address,
+                self.access.address,
                 subprotocols=[Subprotocol(name) for name in options.subprotocols],
-                additional_headers=self._credentials(),
+                additional_headers=self.access.headers(),
+                ssl=self.access.context(),
                 compression="deflate" if options.compression else None,
                 ping_interval=options.ping_interval_s,
                 open_timeout=options.open_timeout_s,
@@ -121,13 +127,6 @@ class Link:
             raise IdentityRefused(error.response.status_code) from error
         except (OSError, TimeoutError, InvalidHandshake, WebSocketException, EOFError) as error:
             raise Unreachable(f"{type(error).__name__}: {error}") from error
-
-    def _credentials(self) -> dict[str, str]:
-        if self.password is None:
-            return {}
-        secret = self.password.encode() if isinstance(self.password, str) else self.password
-        token = base64.b64encode(self.identity.encode() + b":" + secret).decode()
-        return {"Authorization": f"Basic {token}"}
 
     async def _listen(self, wire: Wire) -> None:
         try:

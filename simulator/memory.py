@@ -85,4 +85,5 @@ def _session(row: dict[str, Any]) -> BookedSession:
         said_stop_wh=row["said_stop_wh"],
         cause=row["stop_reason"],
         last_meter_wh=row["last_meter_wh"],
+        reservation_id=row.get("reservation_id"),
     )

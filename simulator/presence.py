@@ -24,6 +24,7 @@ FAILURES = (NotDelivered, Unanswered, CallRefused)
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 BOOT_RETRY_S = 30
+FIRST_VERSION = "1.0.0"
 
 StatusKey = tuple[str, str]
 
@@ -32,7 +33,8 @@ class Presence:
     """Everything about being there. Nothing here knows of sessions; the outbox carries those.
 
     `boot_status` is the registration the platform gave (None before any); `problem` says in words why there
-    is no connection, `refused_with` the HTTP status of a refusal; `cable_in` is the network cable.
+    is no connection, `refused_with` the HTTP status of a refusal; `cable_in` is the network cable;
+    `firmware_version` what BootNotification says. `unreachable` is told of every connection that failed.
     """
 
     def __init__(
@@ -44,7 +46,10 @@ class Presence:
         link: Link,
         outbox: Outbox,
         quirks: Callable[[], Quirks],
+        unreachable: Callable[[Unreachable], None],
     ) -> None:
+        self._unreachable = unreachable
+        self.firmware_version = FIRST_VERSION
         self.charger, self.clock, self.configuration = charger, clock, configuration
         self.books, self.link, self.outbox, self._quirks = books, link, outbox, quirks
         self.boot_status: str | None = None
@@ -72,7 +77,9 @@ class Presence:
         except Unreachable as error:
             self.problem = str(error)
             self.refused_with = error.status if isinstance(error, IdentityRefused) else None
+            self._unreachable(error)
             raise
+        self.link.access.worked()
         self.problem = self.refused_with = None
 
     async def come_back(self) -> str:
@@ -110,7 +117,7 @@ class Presence:
             charge_point_model=spec.model[:20],
             charge_point_vendor=spec.vendor[:20],
             charge_point_serial_number=f"SIM-{self.link.identity}"[:25],
-            firmware_version="1.0.0",
+            firmware_version=self.firmware_version,
             meter_type=f"{spec.current_type} {spec.rated_power_w} W"[:25],
         )
 

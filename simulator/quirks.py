@@ -6,10 +6,10 @@ inventing energy or stopping.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 Lie = Callable[[int, int], int]
 """(true register in Wh, true register at session start in Wh) → what the charger says, in Wh."""
@@ -84,6 +84,10 @@ class Quirks:
     charger never sends BootNotification; `reuses_message_ids` counts ids from 1 in each connection;
     `main_meter` also sends readings of connector 0; `stop_data` adds begin and end values to
     StopTransaction; `lower_case_tags` writes id tags in lower case.
+    Towards commands: `answers` gives the answer to an action (its members in snake case) that is given instead of
+    doing anything; `unanswered` actions get no answer at all; `ignores_limits` accepts charging profiles and
+    forgets them; `firmware_ends` is the status at which a firmware update fails; `uploads_fail`: diagnostics and
+    logs never arrive.
     """
 
     lie: Lie = honest
@@ -101,6 +105,11 @@ class Quirks:
     main_meter: bool = False
     stop_data: bool = False
     lower_case_tags: bool = False
+    answers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    unanswered: frozenset[str] = frozenset()
+    ignores_limits: bool = False
+    firmware_ends: Literal["", "DownloadFailed", "InstallationFailed"] = ""
+    uploads_fail: bool = False
 
     def timestamp(self, moment: datetime) -> str:
         """`moment` as this charger believes and writes it."""
@@ -134,5 +143,21 @@ QUIRKS: dict[str, Quirks] = {
     "main-meter": Quirks(main_meter=True),
     "stop-data": Quirks(stop_data=True),
     "lower-case-tags": Quirks(lower_case_tags=True),
+    "list-fails": Quirks(answers={"SendLocalList": {"status": "Failed"}}),
+    "list-mismatch": Quirks(answers={"SendLocalList": {"status": "VersionMismatch"}}),
+    "no-list": Quirks(
+        answers={"SendLocalList": {"status": "NotSupported"}, "GetLocalListVersion": {"list_version": -1}}
+    ),
+    "reservations-rejected": Quirks(answers={"ReserveNow": {"status": "Rejected"}}),
+    "profiles-unsupported": Quirks(answers={"SetChargingProfile": {"status": "NotSupported"}}),
+    "limits-ignored": Quirks(ignores_limits=True),
+    "remote-start-rejected": Quirks(answers={"RemoteStartTransaction": {"status": "Rejected"}}),
+    "resets-rejected": Quirks(answers={"Reset": {"status": "Rejected"}}),
+    "commands-unanswered": Quirks(
+        unanswered=frozenset({"RemoteStartTransaction", "RemoteStopTransaction", "GetConfiguration"})
+    ),
+    "firmware-download-fails": Quirks(firmware_ends="DownloadFailed"),
+    "firmware-install-fails": Quirks(firmware_ends="InstallationFailed"),
+    "uploads-fail": Quirks(uploads_fail=True),
 }
 """Misbehaviours by name, for `--quirk`, the screen and tests."""

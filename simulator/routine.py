@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Awaitable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ocpp.v16 import call
@@ -12,12 +12,16 @@ from ocpp.v16 import call
 from simulator.body import Body
 from simulator.samples import meter_value
 
+_MIDNIGHT = datetime(2020, 1, 1, tzinfo=UTC)
+
 LOOK = timedelta(seconds=5)
 """How often (simulated) a charger looks at itself for status changes."""
 
 
 class Routine(Body):
     """The time-driven half of a charger."""
+
+    _aligned_due: datetime | None = None
 
     @abstractmethod
     async def stop(self, connector_id: int = 1, cause: str = "Local", id_token: str | None = None) -> None:
@@ -74,7 +78,8 @@ class Routine(Body):
             *self._sample_due.values(),
             *(deadline for _tag, deadline in self._expected.values()),
         ]
-        dues += [due for due in (self.presence.heartbeat_due, self.presence.boot_due) if due]
+        own = (self.presence.heartbeat_due, self.presence.boot_due, self.reservations.next_expiry, self._aligned_due)
+        dues += [due for due in own if due]
         return max(now, min([now + LOOK, *dues]))
 
     async def _look(self) -> None:
@@ -84,7 +89,10 @@ class Routine(Body):
         for connector_id, (_tag, deadline) in list(self._expected.items()):
             if deadline <= now:
                 del self._expected[connector_id]
+                self._profile_later.pop(connector_id, None)
                 self.charger.expect(connector_id, now, False)
+        if self.reservations:
+            self.reservations.expire(now)
         for connector_id in [number for number in self.sessions.open if self.connectors[number].fault]:
             await self._errand(self.stop(connector_id, "Other"))
         await self._chores(now)
@@ -96,8 +104,25 @@ class Routine(Body):
                 interval = timedelta(seconds=max(1, self.configuration.number("MeterValueSampleInterval")))
                 self._sample_due[connector_id] = max(due, now - interval) + interval
 
+    def _align(self, now: datetime) -> None:
+        """Set when the next clock-aligned reading is due (1.6 §9.1.5): multiples of the interval since midnight."""
+        interval_s = self.configuration.number("ClockAlignedDataInterval")
+        if not interval_s:
+            self._aligned_due = None
+        elif self._aligned_due is None:
+            step = timedelta(seconds=interval_s)
+            self._aligned_due = _MIDNIGHT + ((now - _MIDNIGHT) // step + 1) * step
+
+    async def _measure_aligned(self) -> None:
+        self._aligned_due = None
+        for number in [0, *self.connectors]:
+            await self._meter_idle(number, "Sample.Clock")
+
     async def _chores(self, now: datetime) -> None:
         presence = self.presence
+        if self._aligned_due and self._aligned_due <= now:
+            await self._errand(self._measure_aligned())
+        self._align(now)
         if presence.boot_due and presence.boot_due <= now:
             presence.boot_due = None
             await self._errand(presence.boot())

@@ -4,6 +4,7 @@ outbox.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -16,21 +17,17 @@ from simulator.configuration import Configuration
 from simulator.outbox import Message, Outbox
 from simulator.quirks import Quirks
 from simulator.samples import meter_value
+from simulator.tags import TagInfo
 
 NO_TRANSACTION = -1
 """What StopTransaction carries when StartTransaction was never answered (OCPP 1.6J erratum 3.18)."""
 
 
-def tag_status(answer: Any) -> str:
-    """`idTagInfo.status` of an answer; "Invalid" when the platform left it out."""
-    info = answer.id_tag_info
-    return str(info.get("status", "Invalid")) if isinstance(info, dict) else "Invalid"
-
-
 class Sessions:
     """The open sessions of one charger by connector, and the messages they cause.
 
-    `refused` is called with a session whose StartTransaction was answered with anything but Accepted.
+    `started` is called with a session whose StartTransaction was answered, and what was said of its tag; `idle` is
+    set while no session is open.
     """
 
     def __init__(
@@ -41,7 +38,7 @@ class Sessions:
         outbox: Outbox,
         configuration: Configuration,
         quirks: Callable[[], Quirks],
-        refused: Callable[[BookedSession], None],
+        started: Callable[[BookedSession, TagInfo], None],
         keep_readings: bool = True,
     ) -> None:
         self._charger_id = charger_id
@@ -50,16 +47,18 @@ class Sessions:
         self._outbox = outbox
         self._configuration = configuration
         self._quirks = quirks
-        self._refused = refused
+        self._on_started = started
         self._keep_readings = keep_readings
         self._begin_values: dict[int, Reading] = {}
         self.open: dict[int, BookedSession] = {}
+        self.idle = asyncio.Event()
+        self.idle.set()
 
     def by_transaction(self, transaction_id: int) -> BookedSession | None:
         """The open session with this transaction id."""
         return next((row for row in self.open.values() if row.transaction_id == transaction_id), None)
 
-    def begin(self, connector_id: int, id_token: str, at: datetime) -> BookedSession:
+    def begin(self, connector_id: int, id_token: str, at: datetime, reservation_id: int | None = None) -> BookedSession:
         """Open a session and queue its StartTransaction. ValueError if one is open on the connector."""
         if connector_id in self.open:
             raise ValueError(f"connector {connector_id} has a session already")
@@ -68,7 +67,9 @@ class Sessions:
         said_wh = self._quirks().lie(reading.energy_wh, reading.energy_wh)
         session = BookedSession(self._charger_id, connector_id, id_token, at, reading.energy_wh, said_wh)
         session.last_meter_wh = reading.energy_wh
+        session.reservation_id = reservation_id
         self.open[connector_id] = session
+        self.idle.clear()
         self._begin_values[connector_id] = reading
         self._books.begin(session)
         self._put(session, lambda: self._start(session), self._started(session))
@@ -81,15 +82,16 @@ class Sessions:
             id_tag=session.id_token.lower() if quirks.lower_case_tags else session.id_token,
             meter_start=session.said_start_wh,
             timestamp=quirks.timestamp(session.started_at),
+            reservation_id=session.reservation_id,
         )
 
     def _started(self, session: BookedSession) -> Callable[[Any], None]:
         def answered(answer: Any) -> None:
             session.transaction_id = answer.transaction_id
             session.start_acknowledged = True
-            session.start_status = tag_status(answer)
-            if session.start_status != "Accepted":
-                self._refused(session)
+            info = TagInfo.read(answer.id_tag_info)
+            session.start_status = info.status
+            self._on_started(session, info)
 
         return answered
 
@@ -145,6 +147,8 @@ class Sessions:
         session = self.open.pop(connector_id, None)
         if session is None:
             return None
+        if not self.open:
+            self.idle.set()
         reading = self._charger.read(connector_id, at)
         self._charger.end(connector_id, at)
         quirks = self._quirks()

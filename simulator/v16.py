@@ -29,12 +29,17 @@ _QUIET.addHandler(logging.NullHandler())
 _QUIET.propagate = False
 _QUIET.setLevel(logging.CRITICAL)
 
+
+class Unheard(BaseException):
+    """A command is left without an answer; past the package, which would answer any `Exception` with a CALLERROR."""
+
+
 Effect = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a charger replies to a command, and what it does once the reply has left."""
+    """What a charger replies to a command (None: nothing at all), and what it does once the reply has left."""
 
     result: Any
     effect: Effect | None = None
@@ -86,6 +91,8 @@ class Wire(ChargePoint):  # type: ignore[misc]
     def _route(self, action: str, handler: Handler) -> dict[str, Any]:
         def on(call_unique_id: str, **payload: Any) -> Any:
             answer = handler(**payload)
+            if answer.result is None:
+                raise Unheard
             if answer.effect:
                 self._effects[call_unique_id] = answer.effect
             return answer.result
@@ -112,6 +119,8 @@ class Wire(ChargePoint):  # type: ignore[misc]
             await self.route_message(text)
         except ConnectionClosed:
             raise
+        except Unheard:
+            return
         except Exception as error:
             _QUIET.debug("%s: frame not understood: %s", self.id, error)
 

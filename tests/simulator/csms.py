@@ -124,6 +124,36 @@ class Point(ChargePoint):  # type: ignore[misc]
         self.state.stops[payload["transaction_id"]] = payload
         return call_result.StopTransaction()
 
+    @on("DiagnosticsStatusNotification")
+    def diagnostics_status(self, **payload: Any) -> Any:
+        self.hear("DiagnosticsStatusNotification", payload)
+        return call_result.DiagnosticsStatusNotification()
+
+    @on("FirmwareStatusNotification")
+    def firmware_status(self, **payload: Any) -> Any:
+        self.hear("FirmwareStatusNotification", payload)
+        return call_result.FirmwareStatusNotification()
+
+    @on("LogStatusNotification")
+    def log_status(self, **payload: Any) -> Any:
+        self.hear("LogStatusNotification", payload)
+        return call_result.LogStatusNotification()
+
+    @on("SecurityEventNotification")
+    def security_event(self, **payload: Any) -> Any:
+        self.hear("SecurityEventNotification", payload)
+        return call_result.SecurityEventNotification()
+
+    @on("SignCertificate")
+    def sign_certificate(self, **payload: Any) -> Any:
+        self.hear("SignCertificate", payload)
+        return call_result.SignCertificate("Accepted")
+
+    @on("SignedFirmwareStatusNotification")
+    def signed_firmware_status(self, **payload: Any) -> Any:
+        self.hear("SignedFirmwareStatusNotification", payload)
+        return call_result.SignedFirmwareStatusNotification()
+
     @on("DataTransfer")
     def data_transfer(self, **payload: Any) -> Any:
         self.hear("DataTransfer", payload)

@@ -216,6 +216,7 @@ async def test_trigger_message_sends_what_was_asked(csms: Csms, charger: Simulat
 
 
 async def test_other_actions_get_the_error_the_standard_names(csms: Csms, charger: SimulatedCharger) -> None:
+    charger.configuration.set("SupportedFeatureProfiles", "Core,RemoteTrigger")
     assert (await ask(csms, call.TriggerMessage("FirmwareStatusNotification"))).status == "NotImplemented"
     with pytest.raises(ActionUnsupported):
         await ask(csms, call.GetLocalListVersion())

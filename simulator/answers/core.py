@@ -1,73 +1,28 @@
-"""What a charger answers when the platform asks: the nine commands of OCPP 1.6 Core, and TriggerMessage.
-
-Each handler decides at once and truthfully; what follows from it happens after the answer has left.
-"""
+"""The nine commands of OCPP 1.6 Core."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from typing import Any, Protocol
+from typing import Any
 
 from ocpp.v16 import call_result
 
-from simulator.books import BookedSession, Books
-from simulator.charger import Connector
-from simulator.configuration import Configuration
+from simulator.answers.device import Device
+from simulator.answers.smart_charging import readable
+from simulator.smart_charging import SESSION
 from simulator.v16 import Answer, Handler
 
 VENDOR_ID = "id.uniev.simulator"
 
 
-class Device(Protocol):
-    """The charger as its commands see it."""
-
-    books: Books
-    configuration: Configuration
-
-    @property
-    def connectors(self) -> dict[int, Connector]:
-        """Connectors by number."""
-
-    def session_by_transaction(self, transaction_id: int) -> BookedSession | None:
-        """The open session with this id."""
-
-    def has_session(self, connector_id: int) -> bool:
-        """Whether a session is open on the connector."""
-
-    def forget_tokens(self) -> None:
-        """Empty the authorisation cache."""
-
-    def set_password(self, value: str) -> None:
-        """Use another Basic password from the next connection on."""
-
-    def schedule_availability(self, connector_id: int, operative: bool) -> None:
-        """Change availability when the running session ends."""
-
-    def set_availability(self, connector_id: int, operative: bool) -> Awaitable[None]:
-        """Change availability now and report it."""
-
-    def start_remotely(self, connector_id: int, id_token: str) -> Awaitable[None]:
-        """Start, or wait for the cable."""
-
-    def stop(self, connector_id: int, cause: str = "Local", id_token: str | None = None) -> Awaitable[Any]:
-        """End the session of a connector."""
-
-    def reboot(self, kind: str) -> Awaitable[None]:
-        """Restart ("Soft" or "Hard")."""
-
-    def trigger(self, message: str, connector_id: int | None) -> Awaitable[None]:
-        """Send the message that was asked for."""
-
-
-class Answers:
-    """Handlers by action; they take the members of the payload in snake case."""
+class CoreAnswers:
+    """Handlers of the Core profile."""
 
     def __init__(self, device: Device) -> None:
         self._device = device
 
-    def handlers(self) -> dict[str, Handler]:
-        """OCPP action → handler, each of which also counts the command."""
-        table: dict[str, Handler] = {
+    def table(self) -> dict[str, Handler]:
+        """OCPP action → handler."""
+        return {
             "ChangeAvailability": self.change_availability,
             "ChangeConfiguration": self.change_configuration,
             "ClearCache": self.clear_cache,
@@ -76,17 +31,8 @@ class Answers:
             "RemoteStartTransaction": self.remote_start,
             "RemoteStopTransaction": self.remote_stop,
             "Reset": self.reset,
-            "TriggerMessage": self.trigger_message,
             "UnlockConnector": self.unlock_connector,
         }
-        return {action: self._counted(action, handler) for action, handler in table.items()}
-
-    def _counted(self, action: str, handler: Handler) -> Handler:
-        def counted(**payload: Any) -> Answer:
-            self._device.books.commands[action] += 1
-            return handler(**payload)
-
-        return counted
 
     def change_availability(self, connector_id: int, type: str) -> Answer:
         """1.6 §5.2: Scheduled while a session runs; connector 0 means all."""
@@ -106,17 +52,26 @@ class Answers:
         return Answer(call_result.ChangeAvailability("Scheduled" if busy else "Accepted"), apply)
 
     def change_configuration(self, key: str, value: str) -> Answer:
-        """1.6 §5.3."""
-        status = self._device.configuration.change(key, value)
-        if key == "AuthorizationKey" and status == "Accepted":
-            self._device.set_password(value)
-        return Answer(call_result.ChangeConfiguration(status))
+        """1.6 §5.3; a new password or security profile is used at once, on a new connection."""
+        device = self._device
+        if key == "SecurityProfile":
+            status = device.access.change_profile(value)
+        else:
+            status = device.configuration.change(key, value)
+        if status != "Accepted" or key not in {"AuthorizationKey", "SecurityProfile"}:
+            return Answer(call_result.ChangeConfiguration(status))
+        device.security.note("ReconfigurationOfSecurityParameters", key)
+        if key == "AuthorizationKey":
+            device.access.change_password(value)
+            if device.access.profile not in {1, 2}:
+                return Answer(call_result.ChangeConfiguration(status))
+        return Answer(call_result.ChangeConfiguration(status), device.come_in_anew)
 
     def clear_cache(self) -> Answer:
         """1.6 §5.4: Rejected by a charger whose cache is switched off."""
         if not self._device.configuration.flag("AuthorizationCacheEnabled"):
             return Answer(call_result.ClearCache("Rejected"))
-        self._device.forget_tokens()
+        self._device.authorizer.forget()
         return Answer(call_result.ClearCache("Accepted"))
 
     def data_transfer(self, vendor_id: str, message_id: str | None = None, data: str | None = None) -> Answer:
@@ -135,24 +90,31 @@ class Answers:
     def remote_start(
         self, id_tag: str, connector_id: int | None = None, charging_profile: dict[str, Any] | None = None
     ) -> Answer:
-        """1.6 §5.11; without a connector the one with a car, else any free one. Profiles are not
-        supported.
-        """
-        chosen = self._free_connector(connector_id)
-        if chosen is None or charging_profile is not None:
+        """1.6 §5.11; without a connector the one with a car, else any free one. Its profile must be a TxProfile."""
+        chosen = self._free_connector(connector_id, id_tag)
+        if chosen is None or not self._fitting(charging_profile):
             return Answer(call_result.RemoteStartTransaction("Rejected"))
         return Answer(
             call_result.RemoteStartTransaction("Accepted"),
-            lambda: self._device.start_remotely(chosen, id_tag),
+            lambda: self._device.start_remotely(chosen, id_tag, charging_profile),
         )
 
-    def _free_connector(self, wanted: int | None) -> int | None:
+    def _fitting(self, charging_profile: dict[str, Any] | None) -> bool:
+        if charging_profile is None:
+            return True
+        profile = readable(self._device, 1, charging_profile)
+        return profile is not None and profile.purpose == SESSION
+
+    def _free_connector(self, wanted: int | None, id_tag: str) -> int | None:
+        device = self._device
+        parent = device.authorizer.parent(id_tag)
         free = [
             plug
-            for number, plug in self._device.connectors.items()
+            for number, plug in device.connectors.items()
             if wanted in (None, number)
-            and plug.status in {"Available", "Preparing", "Finishing"}
+            and plug.status in {"Available", "Preparing", "Finishing", "Reserved"}
             and not plug.expecting
+            and not device.reservations.bars(number, id_tag, parent)
         ]
         free.sort(key=lambda plug: plug.vehicle is None)
         return free[0].connector_id if free else None
@@ -170,21 +132,10 @@ class Answers:
         return Answer(call_result.Reset("Accepted"), lambda: self._device.reboot(type))
 
     def unlock_connector(self, connector_id: int) -> Answer:
-        """1.6 §5.18: a running session is ended first; a jammed lock fails."""
+        """1.6 §5.18: a running session is ended first; a jammed lock fails, a fixed cable has none."""
         connector = self._device.connectors.get(connector_id)
-        if connector is None:
+        if connector is None or self._device.charger.spec.fixed_cable:
             return Answer(call_result.UnlockConnector("NotSupported"))
         if connector.lock_jammed:
             return Answer(call_result.UnlockConnector("UnlockFailed"))
         return Answer(call_result.UnlockConnector("Unlocked"), lambda: self._device.stop(connector_id, "UnlockCommand"))
-
-    def trigger_message(self, requested_message: str, connector_id: int | None = None) -> Answer:
-        """1.6 §5.17, for the messages of the Core profile."""
-        if connector_id is not None and connector_id not in {0, *self._device.connectors}:
-            return Answer(call_result.TriggerMessage("Rejected"))
-        if requested_message not in {"BootNotification", "Heartbeat", "MeterValues", "StatusNotification"}:
-            return Answer(call_result.TriggerMessage("NotImplemented"))
-        return Answer(
-            call_result.TriggerMessage("Accepted"),
-            lambda: self._device.trigger(requested_message, connector_id),
-        )

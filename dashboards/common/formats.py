@@ -94,6 +94,12 @@ def clock(iso: str | None, zone_name: str | None, language: Language) -> str:
     return format_time(at.astimezone(zone(zone_name)), pattern, locale=_LOCALES[language])
 
 
+def local_day(iso: str, zone_name: str | None) -> str:
+    """The day of a time where the station stands, as `2026-11-21`."""
+    at = moment(iso)
+    return at.astimezone(zone(zone_name)).date().isoformat() if at else ""
+
+
 def day(iso_day: str, language: Language) -> str:
     """`Sab, 21 Nov` from `2026-11-21`."""
     return format_date(date.fromisoformat(iso_day[:10]), "EEE, d MMM", locale=_LOCALES[language])

@@ -1,22 +1,26 @@
-"""One charger: its connectors, what can be asked of it, the receipts, and its message log. `?charger=…`"""
+"""One charger: its connectors, what can be asked of it, its timeline, and its message log.
+
+`?charger=…`; the timeline also by `&kind=…&evse=…&until=…`.
+"""
 
 from typing import Any
 
 import streamlit as st
 from markupsafe import Markup
 
-from dashboards.common import door
+from dashboards.common import door, pager
 from dashboards.common import formats as f
-from dashboards.common.choices import dropdown, param
+from dashboards.common.choices import chips, dropdown, param, set_param
 from dashboards.common.frame import live
 from dashboards.common.panel import ago, draw, link
 from dashboards.common.status import badge
 from dashboards.common.texts import t
 from dashboards.common.viewer import Viewer
 from dashboards.common.widgets import as_of, crumbs, empty
-from dashboards.cpo import data, messages, orders, receipts
+from dashboards.cpo import data, messages, orders, timeline
 from dashboards.cpo.rows import Row, charger_header, last_status, plug_error, plug_number, trouble
 
+TIMELINE_ROWS = 20
 ACTIONS = (
     "Authorize", "BootNotification", "ChangeAvailability", "ChangeConfiguration", "ClearCache", "DataTransfer",
     "GetConfiguration", "Heartbeat", "MeterValues", "RemoteStartTransaction", "RemoteStopTransaction", "Reset",
@@ -40,7 +44,6 @@ def now(viewer: Viewer) -> None:
         _connector(charger, plug, viewer)
     if not rows:
         empty("charger.no_connectors", key="no_plugs")
-    _receipts(charger, viewer)
 
 
 def _path(charger: Row) -> None:
@@ -68,6 +71,16 @@ def _connector(charger: Row, plug: Row, viewer: Viewer) -> None:
         with do, st.container(horizontal=True, horizontal_alignment="right"):
             for kind in ("start", "stop", "unlock"):
                 orders.button(kind, viewer, charger, plug)
+            if st.button(
+                t("timeline.show"),
+                key=f"timeline_{name}",
+                icon=":material/history:",
+                type="tertiary",
+                help=t("timeline.show_help"),
+                on_click=only_connector,
+                args=(plug["evse_id"],),
+            ):
+                st.rerun()
 
 
 def _connector_words(plug: Row, viewer: Viewer) -> Markup:
@@ -99,12 +112,36 @@ def _session(plug: Row, viewer: Viewer) -> Markup:
     )
 
 
-def _receipts(charger: Row, viewer: Viewer) -> None:
-    st.subheader(t("receipt.heading"))
-    commands = data.commands(viewer, charger["id"]).items
-    if not commands:
-        return empty("receipt.empty", key="no_receipts")
-    draw(receipts.timeline(commands, charger["station_timezone"], viewer.language), "receipts")
+def history(viewer: Viewer) -> None:
+    """What happened, in one list; an order stands here from the queue to its effect."""
+    charger_id = param("charger") or ""
+    found = data.charger(viewer, charger_id)
+    if found is None:
+        return
+    filters = {"kind": param("kind"), "evse_id": param("evse"), "until": param("until")}
+    walked = pager.trail("timeline", (charger_id, filters))
+    answer = data.timeline(viewer, charger_id, filters, walked[-1], TIMELINE_ROWS)
+    if not answer.items:
+        return empty("timeline.nothing" if any(filters.values()) else "timeline.empty", key="no_timeline")
+    notes = [t("timeline.until", time=f.when(param("until"), found.data["station_timezone"], viewer.language))]
+    draw(as_of(answer, *notes[: bool(param("until"))]), "timeline_as_of")
+    draw(timeline.timeline(answer.items, found.data["station_timezone"], viewer.language), "timeline")
+    pager.turn("timeline", walked, answer.data.get("next_cursor"))
+
+
+def timeline_filters() -> None:
+    """By kind and by connector; what stands in the address is kept."""
+    evse = param("evse")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        chips("kind", t("timeline.filter"), timeline.KINDS, lambda code: t(f"timeline.kind.{code}"))
+        if evse:
+            chips("evse", t("column.connector"), (evse,), lambda number: t("live.connector_n", n=number))
+
+
+def only_connector(evse_id: int) -> None:
+    """The timeline below shows this connector and what concerns the whole unit."""
+    set_param("evse", str(evse_id))
+    st.session_state["choose_evse"] = str(evse_id)
 
 
 def log(viewer: Viewer) -> None:
@@ -121,6 +158,9 @@ def log(viewer: Viewer) -> None:
 
 orders.ask_if_pressed()
 live(door.CPO, now)
+st.subheader(t("timeline.heading"), anchor="timeline")
+timeline_filters()
+live(door.CPO, history, key="timeline_region")
 st.subheader(t("log.heading"))
 with st.container(horizontal=True, vertical_alignment="bottom"):
     dropdown("action", t("log.filter"), ACTIONS, lambda code: code, t("log.all"))

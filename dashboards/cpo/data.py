@@ -57,8 +57,8 @@ def id_tokens(viewer: Viewer) -> list[Row]:
     return [row for row in read(viewer, "/api/id-tokens", cap=LIST_CAP).items if row["status"] == "active"]
 
 
-def commands(viewer: Viewer, charger_id: str) -> Answer:
-    return read(viewer, "/api/commands", charger_id=charger_id, limit=20)
+def timeline(viewer: Viewer, charger_id: str, filters: dict[str, Any], cursor: str | None, limit: int) -> Answer:
+    return read(viewer, f"/api/chargers/{charger_id}/timeline", **filters, cursor=cursor, limit=limit)
 
 
 def messages(viewer: Viewer, charger_id: str, action: str | None) -> Answer:

@@ -5,7 +5,7 @@ from typing import Any
 from markupsafe import Markup
 
 from dashboards.common import formats as f
-from dashboards.common.panel import ago, link
+from dashboards.common.panel import link
 from dashboards.common.texts import Language, known, t
 
 Row = dict[str, Any]
@@ -13,18 +13,11 @@ Row = dict[str, Any]
 _REFUSALS = ("rejected", "failed", "timed_out", "expired")
 
 
-def timeline(commands: list[Row], zone: str | None, language: Language) -> Markup:
-    return Markup('<div class="receipts">{}</div>').format(
-        Markup().join(_receipt(row, zone, language) for row in commands)
+def progress(row: Row, zone: str | None, language: Language) -> Markup:
+    """How far a command has come, and why not further."""
+    return Markup('<div class="receipt"><ol class="steps">{}</ol>{}</div>').format(
+        Markup().join(_steps(row, zone, language)), _why(row)
     )
-
-
-def _receipt(row: Row, zone: str | None, language: Language) -> Markup:
-    who = row["requested_by_name"] or t("receipt.platform")
-    return Markup(
-        '<div class="receipt"><div><b>{}</b><br><span class="soft">{} · {}</span></div><div>'
-        '<ol class="steps">{}</ol>{}</div></div>'
-    ).format(title(row), who, ago(row["created_at"]), Markup().join(_steps(row, zone, language)), _why(row))
 
 
 def title(row: Row) -> str:

@@ -1,5 +1,7 @@
 """One charging session: the curve, the meter, why it stopped, and why it is held if it is. `?session=…`"""
 
+from datetime import timedelta
+
 import streamlit as st
 from markupsafe import Markup
 
@@ -14,6 +16,7 @@ from dashboards.common.widgets import as_of, crumbs, csv_button, empty
 from dashboards.cpo import data
 from dashboards.cpo.rows import Row, header
 
+UNTIL_AFTER_END = timedelta(minutes=5)
 CSV_COLUMNS = (
     "measured_at", "context", "energy_wh", "power_w", "current_a", "voltage_v", "soc_percent", "temperature_c",
 )  # fmt: skip
@@ -32,6 +35,7 @@ def page(viewer: Viewer) -> None:
     )
     draw(_header(row, viewer), "session_head")
     draw(as_of(found), "as_of")
+    draw(_to_timeline(row), "to_timeline")
     _review(row)
     _curve(row, viewer)
     left, right = st.columns(2)
@@ -55,6 +59,14 @@ def _header(row: Row, viewer: Viewer) -> Markup:
         (t("column.duration"), f.duration(row["duration_s"], viewer.language)),
         (t("column.reading"), ago(row["last_reading_at"], stale=False)),
     )
+
+
+def _to_timeline(row: Row) -> Markup:
+    """What happened at this connector, up to shortly after the end."""
+    ended = f.moment(row["stopped_at"])
+    until = (ended + UNTIL_AFTER_END).isoformat() if ended else None
+    place = {"charger": row["charger_id"], "evse": row["evse_id"], "until": until}
+    return link("charger", t("session.timeline"), **place)
 
 
 def _review(row: Row) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 from markupsafe import Markup
 
-from dashboards.common import door
+from dashboards.common import door, pager
 from dashboards.common import formats as f
 from dashboards.common.api import ApiDown
 from dashboards.common.choices import chips, dropdown, param, search
@@ -70,7 +70,7 @@ def _midnight(day: date) -> str:
 
 def listing(viewer: Viewer) -> None:
     wanted = filters()
-    trail = _trail(wanted)
+    trail = pager.trail("sessions", wanted)
     answer = data.session_page(viewer, wanted, trail[-1], PAGE_ROWS)
     if not answer.items:
         return empty("sessions.nothing" if wanted else "sessions.empty", key="no_sessions")
@@ -84,44 +84,7 @@ def listing(viewer: Viewer) -> None:
     )
     draw(as_of(answer, shown), "as_of")
     draw(table(COLUMNS, [_row(row, viewer) for row in answer.items], numbers=NUMBERS), "sessions")
-    _turn(trail, answer.data.get("next_cursor"))
-
-
-def _trail(wanted: dict[str, Any]) -> list[str | None]:
-    """Cursors of the pages walked so far; new filters begin at the first page."""
-    kept = st.session_state.get("session_trail")
-    if kept is None or kept[0] != wanted:
-        first: list[str | None] = [None]
-        kept = st.session_state["session_trail"] = (wanted, first)
-    trail: list[str | None] = kept[1]
-    return trail
-
-
-def _turn(trail: list[str | None], next_cursor: str | None) -> None:
-    first, last = len(trail) == 1, not next_cursor
-    with st.container(horizontal=True):
-        st.button(
-            t("page.newer"),
-            icon=":material/chevron_left:",
-            key="newer",
-            disabled=first,
-            on_click=_newer,
-            args=(trail,),
-            shortcut="Left",
-        )
-        st.button(
-            t("page.older"),
-            icon=":material/chevron_right:",
-            key="older",
-            disabled=last,
-            on_click=trail.append,
-            args=(next_cursor,),
-            shortcut="Right",
-        )
-
-
-def _newer(trail: list[str | None]) -> None:
-    trail.pop()
+    pager.turn("sessions", trail, answer.data.get("next_cursor"))
 
 
 def _row(row: data.Row, viewer: Viewer) -> Markup:

@@ -14,7 +14,8 @@ Connect = Callable[..., Driver]
 
 
 def receipt(page: Page) -> Locator:
-    return page.locator(".receipt").first
+    """The newest command of the timeline."""
+    return page.locator(".event.command").first
 
 
 def choose_token(page: Page, token: str) -> None:

@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from dashboards.common.status import COLOURS, STATES, counts, display, svg
 from dashboards.cpo.messages import frame, log, pairs
-from dashboards.cpo.receipts import timeline
+from dashboards.cpo.receipts import progress
 from dashboards.cpo.rows import charger_table, plug_number
 from dashboards.emsv import figures
 
@@ -91,7 +91,7 @@ def test_counts_come_worst_first_with_words_for_readers() -> None:
 
 def test_a_receipt_goes_step_by_step_to_the_observed_effect() -> None:
     def steps(**changes: Any) -> str:
-        return plain(timeline([{**COMMAND, **changes}], "Asia/Jakarta", "id"))
+        return plain(progress({**COMMAND, **changes}, "Asia/Jakarta", "id"))
 
     assert "diantrekan 10.00.00 … menunggu sambungan" in steps()
     assert "dikirim 10.00.01 … menunggu jawaban" in steps(**SENT, status="sent")
@@ -103,7 +103,7 @@ def test_a_receipt_goes_step_by_step_to_the_observed_effect() -> None:
 
 def test_a_receipt_tells_every_bad_end_from_the_others() -> None:
     def steps(**changes: Any) -> str:
-        return plain(timeline([{**COMMAND, **SENT, **changes}], "Asia/Jakarta", "id"))
+        return plain(progress({**COMMAND, **SENT, **changes}, "Asia/Jakarta", "id"))
 
     rejected = steps(status="rejected", answered_at="2026-11-21T03:00:02Z", response={"status": "Rejected"})
     assert "✕ ditolak 10.00.02 Jawaban pengisi daya: Rejected" in rejected

@@ -53,17 +53,20 @@ class Fleet:
         self.compression = compression
         self.chargers: list[ChargerSocket] = []
         self.errors: Counter[str] = Counter()
+        self.put_off = 0
         self.on_request: Callable[[ChargerSocket, str, Payload, float], Payload | None] = _knows_nothing
         address = urlsplit(url)
         self._host, self._port = address.hostname or "127.0.0.1", address.port or 80
 
     async def connect(self, first: int, count: int, rate: float, timeout_s: float) -> dict[str, Any]:
-        """Connect and boot `count` chargers: `{accepted, compressed, seconds, errors}`.
+        """Connect and boot `count` chargers: `{accepted, compressed, put_off, seconds, errors}`.
 
-        Whoever is not Accepted within `timeout_s` is an error; `compressed` counts the offers taken.
+        Whoever is not Accepted within `timeout_s` is an error; `compressed` counts the offers taken, `put_off` those
+        who were told once to boot again later.
         """
         before = len(self.chargers)
         self.errors.clear()
+        self.put_off = 0
         seconds = await paced(
             count, rate, lambda index: self._guard("connect", self._connect_one(first + index), timeout_s)
         )
@@ -72,6 +75,7 @@ class Fleet:
         return {
             "accepted": len(self.chargers) - before,
             "compressed": compressed,
+            "put_off": self.put_off,
             "seconds": seconds,
             "errors": dict(self.errors),
         }
@@ -138,13 +142,21 @@ class Fleet:
         try:
             await loop.create_connection(lambda: charger, self._host, self._port)
             await charger.opened
-            answer = await charger.ask("BootNotification", messages.boot(index))
-            if answer["status"] != "Accepted":
-                raise Refused(f"boot: {answer['status']}")
+            await self._boot(charger)
         except BaseException:
             charger.abort()
             raise
         self.chargers.append(charger)
+
+    async def _boot(self, charger: ChargerSocket) -> None:
+        """In a storm a charger may be told once to come back later."""
+        answer = await charger.ask("BootNotification", messages.boot(charger.index))
+        if answer["status"] == "Pending":
+            self.put_off += 1
+            await asyncio.sleep(answer["interval"])
+            answer = await charger.ask("BootNotification", messages.boot(charger.index))
+        if answer["status"] != "Accepted":
+            raise Refused(f"boot: {answer['status']}")
 
     def _requested(self, charger: ChargerSocket, action: str, payload: Payload, at: float) -> Payload | None:
         return self.on_request(charger, action, payload, at)

@@ -22,6 +22,7 @@ _PATIENCE_S: Final = 8.0  # a boot that would wait longer is put off; chargers g
 _SHORTEST_S: Final = 5
 _LONGEST_S: Final = 300
 _REMEMBERED: Final = 50_000
+_WEIGHT: Final = 0.05  # of the newest interval in the pace
 
 
 class Guest(Protocol):
@@ -62,7 +63,7 @@ class Door:
 
 
 class BootQueue:
-    """Boots under way: `width` at once. The rate of the last ones tells how long a new one would wait."""
+    """Boots under way: `width` at once. The pace of the last ones tells how long a new one would wait."""
 
     def __init__(
         self,
@@ -76,24 +77,22 @@ class BootQueue:
         self._now = now
         self._chance = chance
         self._waiting = 0
-        self._done: deque[float] = deque(maxlen=width)  # when the last boots were answered
+        self._pace_s = 0.0  # between two boots that are done, while others wait
+        self._mark = 0.0  # when the last one was done, or the first began to wait
         self._put_off: OrderedDict[str, None] = OrderedDict()
         self.put_off = 0
 
     def expected_wait_s(self) -> float:
         """How long a boot that comes now would wait for its turn, by the pace of the last ones."""
-        if not self._turns.locked() or len(self._done) < 2:
-            return 0.0
-        pace_s = (self._now() - self._done[0]) / len(self._done)
-        return self._waiting * pace_s
+        return self._waiting * self._pace_s
 
     def put_off_s(self, charger_id: str) -> int | None:
         """Seconds after which the charger shall boot again; None if it is to be served now, at the latest the
         second time it comes."""
-        wait_s = self.expected_wait_s()
         if charger_id in self._put_off:
             del self._put_off[charger_id]
             return None
+        wait_s = self.expected_wait_s()
         if wait_s <= self._patience_s:
             return None
         self._put_off[charger_id] = None
@@ -105,6 +104,8 @@ class BootQueue:
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """Waits for a turn; the boot is under way inside."""
+        if not self._waiting:
+            self._mark = self._now()
         self._waiting += 1
         try:
             await self._turns.acquire()
@@ -114,4 +115,7 @@ class BootQueue:
             yield
         finally:
             self._turns.release()
-            self._done.append(self._now())
+            if self._waiting:
+                now = self._now()
+                self._pace_s += _WEIGHT * (now - self._mark - self._pace_s)
+                self._mark = now

@@ -21,10 +21,16 @@ _LOOK_AGAIN_S: Final = 0.5
 
 
 class Moderation:
-    """Rests the event loop between looks, the longer the more `connections()` there are; at few, not at all."""
+    """Rests the event loop between looks, the longer the more `connections()` there are; at few, not at all.
 
-    def __init__(self, connections: Callable[[], int]) -> None:
+    While `newcomers()` (how many sockets there ever were) grows, it does not rest either: the loop takes one or two
+    new sockets a pass, so a storm would be let in at the pace of the rests.
+    """
+
+    def __init__(self, connections: Callable[[], int], newcomers: Callable[[], int]) -> None:
         self._connections = connections
+        self._newcomers = newcomers
+        self._known = 0
         self._next: asyncio.Handle | None = None
         self._pass = 0
 
@@ -48,6 +54,7 @@ class Moderation:
         if not rest_s:
             self._next = loop.call_later(_LOOK_AGAIN_S, self._step, loop)
             return
-        if self._pass == 0:
+        known, self._known = self._known, self._newcomers()
+        if self._pass == 0 and known == self._known:
             time.sleep(rest_s)  # on purpose on the loop's own thread: everything it serves comes together meanwhile
         self._next = loop.call_soon(self._step, loop)

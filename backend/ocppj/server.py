@@ -33,7 +33,7 @@ from backend.services.nodes import Nodes
 log = logging.getLogger(__name__)
 
 _SLOTS: Final = 60  # of the wheel that pings
-_BACKLOG: Final = 1024  # as many are accepted in one pass of the loop; the kernel lets the others try again
+_BACKLOG: Final = 4096  # the loop takes one or two a pass; a fuller queue of the kernel would drop handshakes
 
 
 class Pace(NamedTuple):
@@ -62,12 +62,13 @@ class OcppServer:
             nodes,
         )
         self._door = Door()
+        self._sockets_made = 0
         self._shy: set[ChargerSocket] = set()  # not admitted yet
         self._wheel: list[set[ChargerSocket]] = [set() for _ in range(_SLOTS)]
         self._turns = itertools.cycle(range(_SLOTS))
         self._tasks: list[asyncio.Task[None]] = []
         self._closing: set[asyncio.Task[None]] = set()
-        self._moderation = Moderation(registry.__len__)
+        self._moderation = Moderation(registry.__len__, lambda: self._sockets_made)
         self._server: asyncio.Server | None = None
         self.port = 0
 
@@ -120,6 +121,7 @@ class OcppServer:
     def _socket(self, loop: asyncio.AbstractEventLoop) -> ChargerSocket:
         socket = ChargerSocket(self._door, self._admit, loop)
         self._shy.add(socket)
+        self._sockets_made += 1
         return socket
 
     async def _admit(self, socket: ChargerSocket, request: Request) -> tuple[str, Peer] | tuple[HTTPStatus, str]:

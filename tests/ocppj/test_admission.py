@@ -51,30 +51,65 @@ def test_thousands_who_say_nothing_do_not_bury_the_stack() -> None:
     assert inside == [0, 5000]
 
 
+class Boots:
+    """Boots on a clock that moves only when told; each ends when told."""
+
+    def __init__(self, width: int, patience_s: float) -> None:
+        self.moment = 0.0
+        self.queue = BootQueue(width, patience_s, now=lambda: self.moment, chance=lambda: 0.5)
+        self._ends: list[asyncio.Event] = []
+
+    async def begin(self, count: int) -> None:
+        for _ in range(count):
+            self._ends.append(end := asyncio.Event())
+            task = asyncio.create_task(self._boot(end))
+            task.add_done_callback(lambda _: None)
+        await _settle()
+
+    async def finish(self, count: int, each_s: float) -> None:
+        for end in self._ends[:count]:
+            self.moment += each_s
+            end.set()
+            await _settle()
+        del self._ends[:count]
+
+    async def _boot(self, end: asyncio.Event) -> None:
+        async with self.queue.turn():
+            await end.wait()
+
+
+async def _settle() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
 async def test_a_boot_that_would_wait_too_long_is_put_off_once() -> None:
-    moment = 0.0
-    queue = BootQueue(width=2, patience_s=4.0, now=lambda: moment, chance=lambda: 0.5)
-    release = asyncio.Event()
+    boots = Boots(width=2, patience_s=4.0)
+    await boots.begin(200)
+    assert boots.queue.put_off_s("A") is None  # nothing is known of the pace yet
+    await boots.finish(150, each_s=1.0)
 
-    async def boot() -> None:
-        async with queue.turn():
-            await release.wait()
+    wait_s = boots.queue.expected_wait_s()
+    assert 45 < wait_s <= 48  # 48 wait, one is done each second
+    assert boots.queue.put_off_s("B") == int(wait_s)
+    assert boots.queue.put_off_s("B") is None
+    assert boots.queue.put_off == 1
+    await boots.finish(50, each_s=1.0)
+    assert boots.queue.put_off_s("C") is None
 
-    async with queue.turn(), queue.turn():
-        assert queue.put_off_s("A") is None  # nothing is known of the pace yet
-        moment = 4.0
-    under_way = [asyncio.create_task(boot()) for _ in range(7)]  # two inside, five waiting, 2 s each
-    await asyncio.sleep(0)
 
-    assert queue.expected_wait_s() == 0.0  # both of the last two were done at this instant
-    moment = 8.0
-    assert queue.expected_wait_s() == 5 * (8.0 - 4.0) / 2
-    assert queue.put_off_s("B") == 10
-    assert queue.put_off_s("B") is None
-    assert queue.put_off == 1
-    release.set()
-    await asyncio.gather(*under_way)
-    assert queue.put_off_s("C") is None
+async def test_a_quiet_hour_before_does_not_make_the_pace_look_slow() -> None:
+    boots = Boots(width=2, patience_s=4.0)
+    await boots.begin(1)
+    boots.moment = 3600.0
+    await boots.finish(1, each_s=0.0)
+    boots.moment = 7200.0
+    await boots.begin(100)
+    await boots.finish(50, each_s=0.01)
+
+    assert boots.queue.expected_wait_s() < 1.0
+    assert boots.queue.put_off_s("A") is None
+    await boots.finish(50, each_s=0.01)
 
 
 async def test_a_boot_that_is_given_up_frees_its_place() -> None:

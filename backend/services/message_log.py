@@ -17,7 +17,8 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Message(msgspec.Struct, gc=False):
-    """One frame as `public.log_messages` takes it. `latency_ms` stands on answers."""
+    """One frame as `public.log_messages` takes it. `latency_ms` stands on answers, `error_code` on CALLERRORs and
+    frames that are none."""
 
     at: datetime
     charger_id: str
@@ -27,6 +28,7 @@ class Message(msgspec.Struct, gc=False):
     pair_id: str | None
     latency_ms: float | None
     payload: str
+    error_code: str | None = None
 
 
 class MessageLog:

@@ -37,6 +37,7 @@ async def serve(settings: Settings) -> None:
     duties = (
         Duty("relay events", 1.0, outbox.relay),
         Duty("end overdue commands", 2.0, upkeep.expire_commands),
+        Duty("restarts for templates", 30.0, upkeep.reboot_for_templates),
         Duty("partitions and retention", 3600.0, upkeep.maintain_partitions),
     )
     tasks = [asyncio.create_task(_repeat(duty)) for duty in duties]

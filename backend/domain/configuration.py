@@ -13,6 +13,11 @@ HIDDEN: Final = "***"
 _IS_SECRET = re.compile(r"authorizationkey|password|secret", re.IGNORECASE).search
 
 
+def is_secret(key: str) -> bool:
+    """Whether the value of this configuration key must be kept nowhere."""
+    return _IS_SECRET(key) is not None
+
+
 def hide_in_call(action: str, payload: dict[str, Any]) -> dict[str, Any]:
     """The payload of our call as it may be shown; the very same object when nothing is to be hidden."""
     if action != "ChangeConfiguration" or not _IS_SECRET(str(payload.get("key"))):

@@ -38,6 +38,8 @@ class Permission(StrEnum):
     ID_TOKENS_WRITE = "id_tokens:write"
     COMMANDS_READ = "commands:read"
     COMMANDS_SEND = "commands:send"
+    CONFIGURATION_READ = "configuration:read"
+    CONFIGURATION_WRITE = "configuration:write"
     MESSAGES_READ = "messages:read"
     MESSAGES_IDENTIFIERS = "messages:identifiers"  # unmasked
     ANALYTICS_READ = "analytics:read"

@@ -14,6 +14,7 @@ from backend.services.attempts import Attempts
 from backend.services.audit import Audit
 from backend.services.chargers import Chargers
 from backend.services.commands import Commands
+from backend.services.configuration import Configurations
 from backend.services.connectors import Connectors
 from backend.services.cpos import Cpos
 from backend.services.id_tokens import IdTokens
@@ -24,6 +25,7 @@ from backend.services.readiness import ReadinessCheck
 from backend.services.sessions import Sessions
 from backend.services.standing import Standing
 from backend.services.stations import Stations
+from backend.services.templates import Templates
 from backend.services.timeline import Timeline
 from backend.services.tokens import Tokens
 from backend.services.users import Users
@@ -37,6 +39,7 @@ class Directory:
     api_keys: ApiKeys
     chargers: Chargers
     commands: Commands
+    configurations: Configurations
     connectors: Connectors
     cpos: Cpos
     id_tokens: IdTokens
@@ -46,6 +49,7 @@ class Directory:
     sessions: Sessions
     standing: Standing
     stations: Stations
+    templates: Templates
     timeline: Timeline
     tokens: Tokens
     users: Users
@@ -70,6 +74,7 @@ def build_directory(database: Database, secret_key: str, *, now: Callable[[], da
         api_keys=ApiKeys(database, audit, cpos, now),
         chargers=chargers,
         commands=Commands(database, chargers, sessions),
+        configurations=Configurations(database, chargers),
         connectors=Connectors(database),
         cpos=cpos,
         id_tokens=IdTokens(database, audit, cpos),
@@ -79,6 +84,7 @@ def build_directory(database: Database, secret_key: str, *, now: Callable[[], da
         sessions=sessions,
         standing=Standing(database, cpos, now),
         stations=stations,
+        templates=Templates(database, audit, cpos, chargers),
         timeline=Timeline(database, chargers),
         tokens=tokens,
         users=Users(database, audit, cpos, passwords),

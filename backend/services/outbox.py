@@ -23,6 +23,7 @@ class Outbox:
         self._lease_s = lease_s
         self._reactions: dict[str, Callable[[Payloads], Awaitable[None]]] = {
             "session.ended": self._refresh_station_days,
+            "charger.booted": self._begin_templates,
         }
 
     async def relay(self) -> int:
@@ -49,3 +50,6 @@ class Outbox:
         rows = [{"station_id": p["station_id"], "stopped_at": p["stopped_at"]} for p in payloads if p["station_id"]]
         if rows:
             await self._database.call("refresh_station_days", {"p_rows": rows}, scope=SYSTEM)
+
+    async def _begin_templates(self, payloads: Payloads) -> None:
+        await self._database.call("begin_templates", {"p_rows": payloads}, scope=SYSTEM)

@@ -19,6 +19,11 @@ class Upkeep:
         ended: int = await self._database.call("expire_commands", scope=SYSTEM)
         return ended
 
+    async def reboot_for_templates(self) -> int:
+        """Restarts chargers whose template needs it, once no session runs; returns how many."""
+        begun: int = await self._database.call("reboot_for_templates", scope=SYSTEM)
+        return begun
+
     async def maintain_partitions(self) -> None:
         """Makes partitions ahead of time and drops messages older than MESSAGES_KEPT_DAYS."""
         await self._database.call(

@@ -34,6 +34,7 @@ class Tenant:
     user_id: str
     key_id: str
     command_id: str
+    template_id: str
 
 
 @dataclass
@@ -153,4 +154,8 @@ async def _tenant(database: DirectDatabase, name: str, charger_id: str) -> Tenan
     command = await add(
         "commands", cpo_id=cpo_id, charger_id=charger_id, action="ClearCache", payload={}, expires_at=expiry
     )
-    return Tenant(cpo_id, station_id, charger_id, "", 0, token["id"], user["id"], key["id"], command["id"])
+    settings = {"HeartbeatInterval": "60"}
+    template = await add("configuration_templates", cpo_id=cpo_id, name="Standard", settings=settings)
+    return Tenant(
+        cpo_id, station_id, charger_id, "", 0, token["id"], user["id"], key["id"], command["id"], template["id"]
+    )

@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from backend.api.application import GUARDED, PUBLIC
 from backend.domain.roles import Permission, Role, allows
 from tests.api.conftest import Tenant, World
+from tests.api.test_commands import PAYLOADS
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
 WITHOUT_PERMISSION = {"/api/auth/logout", "/api/auth/me"}
@@ -42,6 +43,7 @@ def _path(route: APIRoute, tenant: Tenant | None = None) -> str:
         "user_id": tenant.user_id if tenant else NOBODY,
         "key_id": tenant.key_id if tenant else NOBODY,
         "command_id": tenant.command_id if tenant else NOBODY,
+        "template_id": tenant.template_id if tenant else NOBODY,
     }
     return route.path.format(**names)
 
@@ -105,14 +107,9 @@ async def test_what_another_cpo_owns_does_not_exist(world: World, role: str) -> 
 def _fitting_body(route: APIRoute, tenant: Tenant) -> dict[str, object] | None:
     action = route.path.rsplit("/", 1)[-1]
     bodies: dict[str, dict[str, object]] = {
+        **{action: payloads[0] for action, payloads in PAYLOADS.items()},
         "status": {"status": "Available"},
-        "ChangeAvailability": {"connectorId": 1, "type": "Operative"},
-        "ChangeConfiguration": {"key": "a", "value": "b"},
-        "DataTransfer": {"vendorId": "a"},
-        "RemoteStartTransaction": {"idTag": "a"},
-        "RemoteStopTransaction": {"transactionId": 1},
-        "Reset": {"type": "Soft"},
-        "UnlockConnector": {"connectorId": 1},
+        "configuration-template": {"template_id": tenant.template_id},
     }
     return bodies.get(action, {}) if route.methods & {"POST", "PUT"} else None
 

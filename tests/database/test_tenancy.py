@@ -111,6 +111,8 @@ async def test_a_foreign_key_does_not_reach_over_the_fence(store: Database, rela
                 "expires_at": "2030-01-01",
             },
         ),
+        ("charger_templates", {"cpo_id": FOREIGNER, "charger_id": "OWN", "template_id": FOREIGNER}),
+        ("charger_templates", {"cpo_id": FOREIGNER, "charger_id": "FOREIGN", "template_id": OWNER}),
     ):
         with pytest.raises(Forbidden):
             await store.insert(table, [row], scope=FOREIGN_ADMIN, columns="")

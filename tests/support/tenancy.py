@@ -55,6 +55,16 @@ insert into public.ocpp_messages (at, cpo_id, charger_id, direction, kind, paylo
 insert into public.charger_events (at, cpo_id, charger_id, kind, event)
     select now() + d * interval '1 day', '{OWNER}', 'OWN', 'boot', 'booted'
     from unnest(array[0, {PARTITIONS_AHEAD_DAYS}, -400]) as d;
+insert into public.charger_configuration (charger_id, key, cpo_id, value, known_at)
+    values ('OWN', 'HeartbeatInterval', '{OWNER}', '300', now());
+insert into public.configuration_reports (charger_id, cpo_id, reported_at, complete_at)
+    values ('OWN', '{OWNER}', now(), now());
+insert into public.configuration_changes (cpo_id, charger_id, at, key, source)
+    values ('{OWNER}', 'OWN', now(), 'HeartbeatInterval', 'charger');
+insert into public.configuration_templates (id, cpo_id, name, settings)
+    values ('{OWNER}', '{OWNER}', 'Standard', '{{"HeartbeatInterval": "60"}}'),
+    ('{FOREIGNER}', '{FOREIGNER}', 'Standard', '{{}}');
+insert into public.charger_templates (charger_id, cpo_id, template_id) values ('OWN', '{OWNER}', '{OWNER}');
 insert into public.outbox (cpo_id, topic, payload) values ('{OWNER}', 'session.started', '{{}}');
 insert into public.audit_log (cpo_id, action, object_type) values ('{OWNER}', 'create', 'station');
 """

@@ -23,9 +23,13 @@ class EnergyDays(BaseModel):
 
 
 @router.get("/dashboard", summary="Read the overview")
-async def read_dashboard(services: Services, caller: Reader) -> Overview:
+async def read_dashboard(
+    services: Services,
+    caller: Reader,
+    stations: Annotated[bool, Query(description="With the list of stations, which grows with the fleet.")] = True,
+) -> Overview:
     """Counts of now and today: of your CPO, or of the nation for EMSV staff."""
-    return await services.analytics.dashboard(caller.scope)
+    return await services.analytics.dashboard(caller.scope, stations=stations)
 
 
 @router.get("/energy", summary="Read energy by day")

@@ -12,19 +12,22 @@ from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 
 from backend.api import (
+    alarms,
     analytics,
     api_keys,
     auth,
+    certificates,
     chargers,
     commands,
-    configuration,
-    configuration_templates,
     connectors,
     cpos,
+    fleet,
     health,
     id_tokens,
     messages,
     problems,
+    reviews,
+    security,
     sessions,
     stations,
     timeline,
@@ -42,17 +45,20 @@ GUARDED: Final[tuple[APIRouter, ...]] = tuple(
     for noun in (
         auth,
         cpos,
+        fleet,  # before stations: `/stations/live` is no station
         stations,
         chargers,
         connectors,
+        reviews,  # before sessions: its list is no session's id
         sessions,
         id_tokens,
         commands,
-        configuration,
-        configuration_templates,
+        security,
+        certificates,
         messages,
         timeline,
         analytics,
+        alarms,
         users,
         api_keys,
     )

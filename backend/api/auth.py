@@ -11,6 +11,7 @@ from backend.api.bodies import Body
 from backend.api.dependencies import Identified, Services
 from backend.api.problems import responses
 from backend.services.logins import Login, Me
+from backend.services.users import Locale
 
 public = APIRouter(prefix="/api/auth", tags=["auth"])
 router = APIRouter(prefix="/api/auth", tags=["auth"])
@@ -27,6 +28,12 @@ class RefreshToken(Body):
     """A refresh token from login or refresh."""
 
     refresh_token: str = Field(min_length=1, max_length=200, description="The refresh token.")
+
+
+class OwnSettings(Body):
+    """What a person may change of themselves."""
+
+    locale: Locale = Field(description="Language of the screens: `id` or `en`.")
 
 
 class TokenPair(BaseModel):
@@ -61,6 +68,12 @@ async def logout(services: Services, caller: Identified, body: RefreshToken) -> 
 async def read_me(services: Services, caller: Identified) -> Me:
     """The person, or the API key, behind this request."""
     return await services.logins.me(caller)
+
+
+@router.patch("/me", summary="Change my own settings", responses=responses(403))
+async def update_me(services: Services, caller: Identified, body: OwnSettings) -> Me:
+    """Keeps the language of your screens. An API key has none: 403 `people_only`."""
+    return await services.logins.set_locale(caller, body.locale)
 
 
 def _pair(login: Login) -> TokenPair:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from backend.api.bodies import Body, ChargerId, Identity, Name, ShortText, Uuid, absent
 from backend.api.commands import DeliveryOptions, IdempotencyKey
 from backend.api.dependencies import Services, allow
-from backend.api.paging import ItemList, Paging
+from backend.api.paging import MAX_LIMIT, ItemList, Paging
 from backend.api.problems import responses
 from backend.domain.caller import Caller
 from backend.domain.roles import Permission
@@ -89,10 +89,15 @@ async def list_chargers(
     services: Services,
     caller: Reader,
     page: Annotated[Paging, Depends()],
-    station_id: Annotated[Uuid | None, Query(description="Only at this station.")] = None,
+    station_id: Annotated[
+        list[Uuid] | None, Query(max_length=MAX_LIMIT, description="Only at this station; several may be named.")
+    ] = None,
     connected: Annotated[bool | None, Query(description="Only connected, or only offline ones.")] = None,
     registration: Annotated[Registration | None, Query(description="Only in this registration state.")] = None,
-    q: Annotated[str | None, Query(max_length=48, description="Part of the identity.")] = None,
+    q: Annotated[
+        str | None,
+        Query(max_length=100, description="Part of the identity, name, vendor, model, serial number or station."),
+    ] = None,
 ) -> ItemList[Charger]:
     """By identity, with the live state."""
     wanted = ChargerFilter(station_id, connected, registration, q)

@@ -8,10 +8,10 @@ from fastapi import APIRouter, Depends, Query
 
 from backend.api.bodies import Uuid
 from backend.api.dependencies import Services, allow
-from backend.api.paging import ItemList, Paging
+from backend.api.paging import MAX_LIMIT, ItemList, Paging
 from backend.domain.caller import Caller
 from backend.domain.roles import Permission
-from backend.services.connectors import Connector
+from backend.services.connectors import Connector, ConnectorState
 
 router = APIRouter(prefix="/api/connectors", tags=["connectors"])
 Reader = Annotated[Caller, Depends(allow(Permission.CONNECTORS_READ))]
@@ -22,9 +22,16 @@ async def list_connectors(
     services: Services,
     caller: Reader,
     page: Annotated[Paging, Depends()],
-    station_id: Annotated[Uuid | None, Query(description="Only at this station.")] = None,
+    station_id: Annotated[
+        list[Uuid] | None, Query(max_length=MAX_LIMIT, description="Only at this station; several may be named.")
+    ] = None,
     charger_id: Annotated[str | None, Query(max_length=48, description="Only of this charger.")] = None,
+    state: Annotated[
+        list[ConnectorState] | None, Query(description="Only in this state; several may be named.")
+    ] = None,
 ) -> ItemList[Connector]:
     """By charger and number, with the running session. Offline overrides the last status."""
-    found = await services.connectors.list(caller.scope, page.request, station_id=station_id, charger_id=charger_id)
+    found = await services.connectors.list(
+        caller.scope, page.request, station_ids=station_id, charger_id=charger_id, states=state
+    )
     return page.answer(found)

@@ -55,9 +55,10 @@ async def list_stations(
     page: Annotated[Paging, Depends()],
     cpo_id: Annotated[Uuid | None, Query(description="Only this CPO's.")] = None,
     province: Annotated[str | None, Query(max_length=200, description="Only in this province.")] = None,
+    q: Annotated[str | None, Query(max_length=100, description="Part of the name, address, city or province.")] = None,
 ) -> ItemList[Station]:
     """By name."""
-    found = await services.stations.list(caller.scope, page.request, cpo_id=cpo_id, province=province)
+    found = await services.stations.list(caller.scope, page.request, cpo_id=cpo_id, province=province, text=q)
     return page.answer(found)
 
 

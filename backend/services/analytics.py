@@ -24,7 +24,8 @@ class SessionCounts(Record):
 
     active: int = Field(description="Sessions that run now.")
     started_today: int = Field(description="Sessions begun today.")
-    ended_today: int = Field(description="Sessions ended today.")
+    ended_today: int = Field(description="Sessions ended today, those held for review among them.")
+    held: int = Field(description="Sessions that wait for a person's review now, of whatever day.")
 
 
 class LogHealth(Record):
@@ -54,18 +55,27 @@ class Overview(Record):
     connectors: dict[ConnectorState, int] = Field(description="Connectors by state; absent states have none.")
     chargers: ChargerCounts = Field(description="Approved chargers.")
     sessions: SessionCounts = Field(description="Sessions now and today.")
-    energy_today_wh: float = Field(description="Energy of sessions ended today and of those that run, in Wh.")
+    energy_today_wh: float = Field(
+        description="Energy of sessions ended today and of those that run, in Wh; without those held for review."
+    )
+    energy_held_today_wh: float = Field(
+        description="Energy of today's sessions that are held or not checked yet, in Wh."
+    )
     power_now_w: float = Field(description="Power delivered now by connected chargers, in W.")
     log: LogHealth = Field(description="State of the OCPP message log.")
-    stations: list[StationLoad] = Field(description="Stations with their connectors by state, by name.")
+    stations: list[StationLoad] = Field(
+        description="Stations with their connectors by state, by name; empty if not wanted."
+    )
 
 
 class DayEnergy(Record):
     """One closed or running day."""
 
     day: dt.date = Field(description="Day, in the time zone of each station.")
-    energy_wh: float = Field(description="Energy of sessions that ended on the day, in Wh.")
-    sessions: int = Field(description="Sessions that ended on the day.")
+    energy_wh: float = Field(description="Energy that may be billed of sessions that ended on the day, in Wh.")
+    sessions: int = Field(description="Sessions that ended on the day and may be billed.")
+    held_energy_wh: float = Field(description="Energy by the meter of those that are held or not checked yet, in Wh.")
+    held_sessions: int = Field(description="Sessions of the day that are held for review or not checked yet.")
 
 
 class Analytics:
@@ -74,9 +84,10 @@ class Analytics:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def dashboard(self, scope: Scope) -> Overview:
-        """Counts of now and today."""
-        answer = await self._database.call("dashboard_overview", {"p_cpo_id": scope.cpo_id}, scope=scope)
+    async def dashboard(self, scope: Scope, *, stations: bool = True) -> Overview:
+        """Counts of now and today; the list of stations only if wanted, since it grows with the fleet."""
+        arguments = {"p_cpo_id": scope.cpo_id, "p_stations": stations}
+        answer = await self._database.call("dashboard_overview", arguments, scope=scope)
         return Overview.model_validate(answer)
 
     async def energy(self, scope: Scope, days: int) -> list[DayEnergy]:

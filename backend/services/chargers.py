@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -18,7 +18,7 @@ from backend.domain.errors import Conflict, Forbidden, InvalidInput, NotFound
 from backend.domain.roles import Permission, allows
 from backend.domain.scope import SYSTEM, Scope
 from backend.services.audit import Audit
-from backend.services.records import Page, PageRequest, Record, given, own_rows, select_page
+from backend.services.records import Page, PageRequest, Record, given, own_rows, select_page, within
 from backend.services.stations import Stations
 
 
@@ -79,9 +79,9 @@ class Charger(Record):
 
 @dataclass(frozen=True, slots=True)
 class ChargerFilter:
-    """What to list; None does not filter. `text` is looked for within the identity."""
+    """What to list; None does not filter. `text` is looked for in what the charger bears and in its station's name."""
 
-    station_id: str | None = None
+    station_ids: Sequence[str] | None = None
     connected: bool | None = None
     registration: Registration | None = None
     text: str | None = None
@@ -100,10 +100,10 @@ class Chargers:
         where = [
             *own_rows(scope),
             *given(
-                ("station_id", "eq", wanted.station_id),
+                ("station_id", "in", wanted.station_ids),
                 ("connected", "eq", wanted.connected),
                 ("registration", "eq", wanted.registration),
-                ("id", "ilike", _within(wanted.text)),
+                ("search_text", "ilike", within(wanted.text)),
             ),
         ]
         return await select_page(
@@ -250,11 +250,3 @@ def _row(scope: Scope, charger_id: str) -> list[Condition]:
 def _must_approve(scope: Scope) -> None:
     if not scope.is_system and not allows(scope.role, Permission.CHARGERS_APPROVE):
         raise Forbidden("Only the EMSV decides about discovered chargers.")
-
-
-def _within(text: str | None) -> str | None:
-    r"""A pattern that finds `text` anywhere; the characters %, _ and \ stand for themselves."""
-    if not text:
-        return None
-    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{escaped}%"

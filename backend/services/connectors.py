@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 
@@ -48,6 +49,10 @@ class Connector(Record):
     vendor_error_code: str | None = Field(description="The vendor's own error code.")
     status_at: datetime | None = Field(description="When the status was reported (UTC).")
     state: ConnectorState = Field(description="What to show: the status, or `offline` without connection.")
+    charger_status: str | None = Field(description="Last status of the charger as a whole (connector 0).")
+    charger_error_code: str | None = Field(description="Last error code of the charger as a whole.")
+    charger_error_info: str | None = Field(description="The charger's free text about that error.")
+    charger_status_at: datetime | None = Field(description="When that was reported (UTC).")
     session_id: str | None = Field(description="Session that runs on the connector.")
     transaction_id: int | None = Field(description="OCPP 1.6 number of that session.")
     id_token: str | None = Field(description="Id token of that session.")
@@ -65,12 +70,18 @@ class Connectors:
         self._database = database
 
     async def list(
-        self, scope: Scope, page: PageRequest, *, station_id: str | None = None, charger_id: str | None = None
+        self,
+        scope: Scope,
+        page: PageRequest,
+        *,
+        station_ids: Sequence[str] | None = None,
+        charger_id: str | None = None,
+        states: Sequence[ConnectorState] | None = None,
     ) -> Page[Connector]:
         """By charger, EVSE and connector number."""
         where = [
             *own_rows(scope),
-            *given(("station_id", "eq", station_id), ("charger_id", "eq", charger_id)),
+            *given(("station_id", "in", station_ids), ("charger_id", "eq", charger_id), ("state", "in", states)),
         ]
         order = [("charger_id", "asc"), ("evse_id", "asc"), ("connector_id", "asc")]
         return await select_page(

@@ -8,24 +8,29 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from backend.database import Database
+from backend.domain.masking import Mask
+from backend.services.alarms import Alarms
 from backend.services.analytics import Analytics
 from backend.services.api_keys import ApiKeys
 from backend.services.attempts import Attempts
 from backend.services.audit import Audit
 from backend.services.chargers import Chargers
 from backend.services.commands import Commands
-from backend.services.configuration import Configurations
 from backend.services.connectors import Connectors
 from backend.services.cpos import Cpos
+from backend.services.fleet import Fleet
 from backend.services.id_tokens import IdTokens
 from backend.services.logins import Logins
 from backend.services.messages import Messages
 from backend.services.passwords import Passwords
+from backend.services.pki.authority import Authority
+from backend.services.pki.certificates import Certificates
 from backend.services.readiness import ReadinessCheck
+from backend.services.reviews import Reviews
+from backend.services.security import Security
 from backend.services.sessions import Sessions
 from backend.services.standing import Standing
 from backend.services.stations import Stations
-from backend.services.templates import Templates
 from backend.services.timeline import Timeline
 from backend.services.tokens import Tokens
 from backend.services.users import Users
@@ -35,21 +40,25 @@ from backend.services.users import Users
 class Directory:
     """Every service that the edge to people uses."""
 
+    alarms: Alarms
     analytics: Analytics
     api_keys: ApiKeys
+    authority: Authority
+    certificates: Certificates
     chargers: Chargers
     commands: Commands
-    configurations: Configurations
     connectors: Connectors
     cpos: Cpos
+    fleet: Fleet
     id_tokens: IdTokens
     logins: Logins
     messages: Messages
     readiness: ReadinessCheck
+    reviews: Reviews
+    security: Security
     sessions: Sessions
     standing: Standing
     stations: Stations
-    templates: Templates
     timeline: Timeline
     tokens: Tokens
     users: Users
@@ -69,22 +78,29 @@ def build_directory(database: Database, secret_key: str, *, now: Callable[[], da
     chargers = Chargers(database, audit, stations)
     sessions = Sessions(database)
     tokens = Tokens(database, secret_key, now)
+    commands = Commands(database, chargers, sessions)
+    authority = Authority(database, secret_key, now)
+    certificates = Certificates(database, audit, chargers, commands, authority, now)
     return Directory(
+        alarms=Alarms(database),
         analytics=Analytics(database),
         api_keys=ApiKeys(database, audit, cpos, now),
+        authority=authority,
+        certificates=certificates,
         chargers=chargers,
-        commands=Commands(database, chargers, sessions),
-        configurations=Configurations(database, chargers),
+        commands=commands,
         connectors=Connectors(database),
         cpos=cpos,
+        fleet=Fleet(database),
         id_tokens=IdTokens(database, audit, cpos),
         logins=Logins(database, cpos, passwords, tokens, Attempts(time.monotonic), now),
-        messages=Messages(database, chargers),
+        messages=Messages(database, chargers, Mask(secret_key.encode())),
         readiness=ReadinessCheck(database, now),
+        reviews=Reviews(database),
+        security=Security(database, audit, chargers, commands, certificates),
         sessions=sessions,
         standing=Standing(database, cpos, now),
         stations=stations,
-        templates=Templates(database, audit, cpos, chargers),
         timeline=Timeline(database, chargers),
         tokens=tokens,
         users=Users(database, audit, cpos, passwords),

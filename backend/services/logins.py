@@ -112,6 +112,20 @@ class Logins:
             locale=Locale.INDONESIAN,
         )
 
+    async def set_locale(self, caller: Caller, locale: Locale) -> Me:
+        """Keeps the language of the caller's screens. Raises Forbidden (`people_only`) for an API key."""
+        # As the platform: everybody chooses their own language, whoever may change users.
+        rows = await self._database.update(
+            "users",
+            {"locale": locale.value, "updated_at": "now"},
+            scope=SYSTEM,
+            where=[("id", "eq", caller.scope.user_id or "")],
+            columns=_COLUMNS,
+        )
+        if not rows:
+            raise Forbidden("An API key looks at no screens.", code="people_only")
+        return await self._me(rows[0])
+
     async def _tokens_for(self, row: Row, family: str | None) -> Login:
         if row["cpo_id"] and (await self._cpos.get(SYSTEM, row["cpo_id"])).status is not CpoStatus.ACTIVE:
             raise Forbidden("Your CPO is not active on the platform.", code="cpo_inactive")

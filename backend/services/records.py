@@ -53,6 +53,14 @@ def given(*conditions: Condition) -> list[Condition]:
     return [condition for condition in conditions if condition[2] is not None]
 
 
+def within(text: str | None) -> str | None:
+    r"""A pattern of `ilike` that finds `text` anywhere; the characters %, _ and \ stand for themselves."""
+    if not text:
+        return None
+    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"
+
+
 async def select_rows(
     database: Database,
     table: str,

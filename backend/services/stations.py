@@ -14,7 +14,7 @@ from backend.domain.errors import Conflict, InvalidInput, NotFound
 from backend.domain.scope import Scope
 from backend.services.audit import Audit
 from backend.services.cpos import Cpos
-from backend.services.records import Page, PageRequest, Record, given, own_rows, select_page
+from backend.services.records import Page, PageRequest, Record, given, own_rows, select_page, within
 
 
 class Station(Record):
@@ -44,10 +44,19 @@ class Stations:
         self._cpos = cpos
 
     async def list(
-        self, scope: Scope, page: PageRequest, *, cpo_id: str | None = None, province: str | None = None
+        self,
+        scope: Scope,
+        page: PageRequest,
+        *,
+        cpo_id: str | None = None,
+        province: str | None = None,
+        text: str | None = None,
     ) -> Page[Station]:
         """By name."""
-        where = [*own_rows(scope), *given(("cpo_id", "eq", cpo_id), ("province", "eq", province))]
+        where = [
+            *own_rows(scope),
+            *given(("cpo_id", "eq", cpo_id), ("province", "eq", province), ("search_text", "ilike", within(text))),
+        ]
         order = [("name", "asc"), ("id", "asc")]
         return await select_page(
             self._database, "station_details", Station, page, scope=scope, where=where, order=order

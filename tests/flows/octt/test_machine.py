@@ -1,0 +1,89 @@
+"""Core: unlock (TC_017, TC_018, TC_030, TC_031), configuration (TC_019, TC_021, TC_040)."""
+
+from __future__ import annotations
+
+import pytest
+
+from simulator import ChargerSpec
+from simulator.configuration import KEYS
+from tests.flows.octt.lab import Lab
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def test_tc_017_1_unlock_connector_no_session_not_fixed_cable(lab: Lab) -> None:
+    async with lab.station() as station:
+        await station.asked("UnlockConnector", {"connectorId": 1}, {"status": "Unlocked"})
+
+
+async def test_tc_017_2_unlock_connector_no_session_fixed_cable(lab: Lab) -> None:
+    async with lab.station(spec=ChargerSpec("DC", 60_000, fixed_cable=True)) as station:
+        await station.asked("UnlockConnector", {"connectorId": 1}, {"status": "NotSupported"})
+
+
+async def test_tc_018_1_unlock_connector_with_charging_session(lab: Lab) -> None:
+    async with lab.station() as station:
+        await station.begin()
+        await station.charger.pass_time(120)
+        await station.asked("UnlockConnector", {"connectorId": 1}, {"status": "Unlocked"})
+        await station.until_told("StopTransaction", "UnlockCommand", member="reason")
+        await station.charger.unplug()
+        assert await station.state() == "available"
+        await station.assert_billed("UnlockCommand")
+
+
+async def test_tc_019_1_retrieve_all_configuration_keys(lab: Lab) -> None:
+    async with lab.station() as station:
+        command = await station.ask("GetConfiguration")
+        assert (command["status"], station.sent("GetConfiguration")) == ("accepted", [{}])
+        shown = {row["key"]: row for row in command["response"]["configurationKey"]}
+        assert set(shown) == set(KEYS)
+        assert shown["SupportedFeatureProfiles"]["readonly"] is True
+        assert "AuthorizationKey" in shown and "value" not in shown["AuthorizationKey"]
+
+
+async def test_tc_019_2_retrieve_specific_configuration_key(lab: Lab) -> None:
+    async with lab.station() as station:
+        key = {"key": ["SupportedFeatureProfiles"]}
+        value = station.charger.configuration.text("SupportedFeatureProfiles")
+        row = {"key": "SupportedFeatureProfiles", "readonly": True, "value": value}
+        await station.asked("GetConfiguration", key, {"configurationKey": [row]})
+
+
+async def test_tc_021_change_set_configuration(lab: Lab) -> None:
+    async with lab.station() as station:
+        wanted = {"key": "MeterValueSampleInterval", "value": "15"}
+        await station.asked("ChangeConfiguration", wanted, {"status": "Accepted"})
+        await station.begin()
+        await station.charger.pass_time(60)
+        assert len(station.said("MeterValues")) == 4
+        row = {"key": "MeterValueSampleInterval", "readonly": False, "value": "15"}
+        await station.asked("GetConfiguration", {"key": ["MeterValueSampleInterval"]}, {"configurationKey": [row]})
+
+
+async def test_tc_030_unlock_connector_unlock_failure(lab: Lab) -> None:
+    async with lab.station() as station:
+        station.charger.jam_lock()
+        await station.asked("UnlockConnector", {"connectorId": 1}, {"status": "UnlockFailed"})
+
+
+async def test_tc_031_unlock_connector_unknown_connector(lab: Lab) -> None:
+    async with lab.station() as station:
+        await station.asked("UnlockConnector", {"connectorId": 99}, {"status": "NotSupported"})
+
+
+async def test_tc_040_1_configuration_keys_not_supported(lab: Lab) -> None:
+    async with lab.station() as station:
+        wanted = {"key": "NobodyKnowsThisKey", "value": "1"}
+        await station.asked("ChangeConfiguration", wanted, {"status": "NotSupported"})
+        await station.asked("GetConfiguration", {"key": [wanted["key"]]},
+                            {"configurationKey": [], "unknownKey": [wanted["key"]]})  # fmt: skip
+
+
+async def test_tc_040_2_configuration_keys_invalid_value(lab: Lab) -> None:
+    async with lab.station() as station:
+        before = station.charger.configuration.text("MeterValueSampleInterval")
+        wanted = {"key": "MeterValueSampleInterval", "value": "-1"}
+        await station.asked("ChangeConfiguration", wanted, {"status": "Rejected"})
+        row = {"key": "MeterValueSampleInterval", "readonly": False, "value": before}
+        await station.asked("GetConfiguration", {"key": [wanted["key"]]}, {"configurationKey": [row]})

@@ -47,6 +47,21 @@ class Settings(BaseSettings):
     )
     ocpp_host: str = Field("0.0.0.0", description="Address the OCPP server listens on.")
     ocpp_port: int = Field(9000, ge=0, le=65535, description="Port of the OCPP server.")
+    ocpp_tls_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="Port of OCPP over TLS (security profiles 2 and 3), beside the plain one; none if unset.",
+    )
+    ocpp_tls_cert: str | None = Field(
+        None,
+        description="Own certificate of that port: PEM file with its chain; several (one per kind of key) with commas.",
+    )
+    ocpp_tls_key: str | None = Field(None, description="Its key: PEM file; several in the same order, with commas.")
+    ocpp_tls_hosts: str = Field(
+        "localhost,127.0.0.1",
+        description="Without an own certificate: names and addresses, with commas, that the platform's authority certifies.",
+    )
     ocpp_accept_unknown: bool = Field(
         False, description="1: a charger of unknown identity is registered as discovered, pending approval."
     )
@@ -56,6 +71,16 @@ class Settings(BaseSettings):
     heartbeat_interval_s: int = Field(
         300, ge=1, le=86_400, description="Heartbeat interval told to chargers, in seconds."
     )
+    silent_session_s: int = Field(
+        86_400,
+        ge=600,
+        le=31_536_000,
+        description="A session of which nothing was heard for so long is closed, in seconds.",
+    )
+    reading_gap_s: int = Field(
+        7200, ge=60, le=31_536_000,
+        description="Longest silence between two readings that is believed, in seconds; a longer one holds the session.",
+    )  # fmt: skip
     api_host: str = Field("127.0.0.1", description="Address the REST API listens on (under `make run`).")
     api_port: int = Field(8000, ge=0, le=65535, description="Port of the REST API (under `make run`).")
     api_url: str = Field("http://127.0.0.1:8000", description="Where the dashboards find the REST API.")
@@ -63,6 +88,7 @@ class Settings(BaseSettings):
     emsv_port: int = Field(8502, ge=0, le=65535, description="Port of the EMSV dashboard (under `make run`).")
     simev_port: int = Field(8503, ge=0, le=65535, description="Port of the simulator screen (under `make run`).")
     demo: bool = Field(True, description="1: seed the demo nation and run the simulated fleet; 0: an empty platform.")
+    message_log_days: int = Field(30, ge=1, le=3650, description="Days that OCPP messages are kept in the message log.")
     secret_key_given: SecretStr | None = Field(
         None,
         validation_alias="UNIEV_SECRET_KEY",

@@ -7,12 +7,18 @@ import logging
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import NamedTuple
 
 from backend.database import open_database
 from backend.domain.errors import DomainError
 from backend.logs import set_up_logs
+from backend.services.judging import Judge
+from backend.services.alarms import Alarms
+from backend.services.directory import utc_now
 from backend.services.outbox import Outbox
+from backend.services.pki.authority import Authority
+from backend.services.pki.issuing import Issuing
 from backend.services.upkeep import Upkeep
 from backend.settings import Settings, load_settings
 
@@ -33,10 +39,17 @@ async def serve(settings: Settings) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     database = await open_database(settings)
-    outbox, upkeep = Outbox(database), Upkeep(database)
+    outbox, upkeep, judge = Outbox(database), Upkeep(database), Judge(database, settings.reading_gap_s)
+    issuing = Issuing(database, Authority(database, settings.secret_key, utc_now), utc_now)
+    outbox.react("certificate.requested", issuing.answer_requests)
+    outbox.react("certificate.installed", issuing.keep_installed)
     duties = (
         Duty("relay events", 1.0, outbox.relay),
+        Duty("judge ended sessions", 1.0, judge.judge),
         Duty("end overdue commands", 2.0, upkeep.expire_commands),
+        Duty("close silent sessions", 60.0, partial(upkeep.close_silent_sessions, settings.silent_session_s)),
+        Duty("close quiet alarms", 15.0, Alarms(database).close_quiet),
+        Duty("certificates and security profiles", 60.0, issuing.keep_watch),
         Duty("restarts for templates", 30.0, upkeep.reboot_for_templates),
         Duty("partitions and retention", 3600.0, upkeep.maintain_partitions),
     )

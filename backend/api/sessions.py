@@ -12,7 +12,7 @@ from backend.api.paging import CountedList, Paging
 from backend.api.problems import responses
 from backend.domain.caller import Caller
 from backend.domain.roles import Permission
-from backend.services.sessions import Session, SessionDetail, SessionFilter
+from backend.services.sessions import BillingState, Session, SessionDetail, SessionFilter
 
 router = APIRouter(prefix="/api/sessions", tags=["sessions"])
 Reader = Annotated[Caller, Depends(allow(Permission.SESSIONS_READ))]
@@ -27,8 +27,11 @@ def _wanted(
     open: Annotated[bool | None, Query(description="Only running, or only ended ones.")] = None,
     since: Annotated[Moment | None, Query(alias="from", description="Begun at or after this time.")] = None,
     until: Annotated[Moment | None, Query(alias="to", description="Begun before this time.")] = None,
+    billing_state: Annotated[
+        BillingState | None, Query(description="Only in this state, for example `held` for review.")
+    ] = None,
 ) -> SessionFilter:
-    return SessionFilter(station_id, charger_id, id_token, open, since, until)
+    return SessionFilter(station_id, charger_id, id_token, open, since, until, billing_state)
 
 
 @router.get("", summary="List sessions")

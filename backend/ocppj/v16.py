@@ -143,8 +143,8 @@ class V16:
         transaction_id = _need(payload, "transactionId")
         tag = _text(payload, "idTag")
         if payload.get("transactionData"):
-            await self._intake.readings(
-                Where(connection.charger_id, 0, 0), transaction_id=transaction_id,
+            await self._intake.closing_readings(
+                connection.charger_id, transaction_id=transaction_id,
                 meter_values=payload["transactionData"], received_at=now,
             )  # fmt: skip
         facts = await self._intake.stop(

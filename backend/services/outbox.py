@@ -23,8 +23,13 @@ class Outbox:
         self._lease_s = lease_s
         self._reactions: dict[str, Callable[[Payloads], Awaitable[None]]] = {
             "session.ended": self._refresh_station_days,
+            "session.judged": self._refresh_station_days,
             "charger.booted": self._begin_templates,
         }
+
+    def react(self, topic: str, reaction: Callable[[Payloads], Awaitable[None]]) -> None:
+        """Names who reacts to a topic; `reaction` takes the payloads of several events and must bear repetition."""
+        self._reactions[topic] = reaction
 
     async def relay(self) -> int:
         """Relays what waits; returns how many events were published."""

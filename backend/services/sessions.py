@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Final
 
 from pydantic import Field
@@ -14,6 +15,18 @@ from backend.domain.scope import Scope
 from backend.services.records import Page, PageRequest, Record, given, own_rows, select_page
 
 MAX_READINGS: Final = 1000
+
+
+class BillingState(StrEnum):
+    """What a session is to those who bill."""
+
+    OPEN = "open"
+    PENDING = "pending"
+    OK = "ok"
+    HELD = "held"
+    APPROVED = "approved"
+    CORRECTED = "corrected"
+    VOID = "void"
 
 
 class Session(Record):
@@ -42,8 +55,21 @@ class Session(Record):
     last_reading_at: datetime | None = Field(description="When the last reading was taken (UTC).")
     stop_reason: str | None = Field(description="Why it ended, in the words of OCPP.")
     review_reasons: list[str] = Field(
-        description="Why the session is held for review instead of being billed; empty if it is plausible."
+        description="Why the session is not plausible; empty if it is, or was not checked yet."
     )
+    plausibility: list[str] | None = Field(
+        description="`ok` alone, or the reasons why not; null while the session runs or waits to be checked."
+    )
+    billing_state: BillingState = Field(
+        description="`open` (runs), `pending` (ended, not checked yet), `ok`, `held` (waits for a decision), "
+        "`approved`, `corrected` or `void`."
+    )
+    billable_energy_wh: float | None = Field(
+        description="Energy that may be billed, in Wh; null while open, pending or held; 0 when void."
+    )
+    billable_started_at: datetime | None = Field(description="Begin that may be billed (UTC).")
+    billable_stopped_at: datetime | None = Field(description="End that may be billed (UTC).")
+    revision: int = Field(description="Rises with every fact or decision that touches the bill.")
 
 
 class Reading(Record):
@@ -78,6 +104,7 @@ class SessionFilter:
     open: bool | None = None
     since: datetime | None = None
     until: datetime | None = None
+    billing_state: BillingState | None = None
 
 
 class Sessions:
@@ -137,6 +164,7 @@ class Sessions:
             "p_open": wanted.open,
             "p_from": wanted.since.isoformat() if wanted.since else None,
             "p_to": wanted.until.isoformat() if wanted.until else None,
+            "p_billing_state": wanted.billing_state,
         }
         return int(await self._database.call("count_sessions", arguments, scope=scope))
 
@@ -150,4 +178,5 @@ def _conditions(wanted: SessionFilter) -> list[Condition]:
         ("open", "eq", wanted.open),
         ("started_at", "gte", wanted.since),
         ("started_at", "lt", wanted.until),
+        ("billing_state", "eq", wanted.billing_state),
     )

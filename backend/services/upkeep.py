@@ -5,29 +5,38 @@ from __future__ import annotations
 from backend.database import SYSTEM, Database
 
 MESSAGES_KEPT_DAYS = 30
+"""Unless the settings say otherwise."""
 PARTITIONS_AHEAD_DAYS = 7
+SILENT_SESSIONS_AT_ONCE = 500
 
 
 class Upkeep:
     """Duties of the worker; each may run any number of times."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, messages_kept_days: int = MESSAGES_KEPT_DAYS) -> None:
         self._database = database
+        self._messages_kept_days = messages_kept_days
 
     async def expire_commands(self) -> int:
         """Ends commands that were not sent, answered, or followed by their effect in time; returns how many."""
         ended: int = await self._database.call("expire_commands", scope=SYSTEM)
         return ended
 
+    async def close_silent_sessions(self, silent_s: int) -> int:
+        """Closes sessions of which nothing was heard for `silent_s` seconds, to be held for review; returns how many."""
+        closed: int = await self._database.call(
+            "close_silent_sessions", {"p_silent_s": silent_s, "p_limit": SILENT_SESSIONS_AT_ONCE}, scope=SYSTEM
+        )
+        return closed
     async def reboot_for_templates(self) -> int:
         """Restarts chargers whose template needs it, once no session runs; returns how many."""
         begun: int = await self._database.call("reboot_for_templates", scope=SYSTEM)
         return begun
 
     async def maintain_partitions(self) -> None:
-        """Makes partitions ahead of time and drops messages older than MESSAGES_KEPT_DAYS."""
+        """Makes partitions ahead of time and drops messages past their time."""
         await self._database.call(
             "maintain_partitions",
-            {"p_days_ahead": PARTITIONS_AHEAD_DAYS, "p_keep_days": MESSAGES_KEPT_DAYS},
+            {"p_days_ahead": PARTITIONS_AHEAD_DAYS, "p_keep_days": self._messages_kept_days},
             scope=SYSTEM,
         )

@@ -12,6 +12,8 @@ from backend.database import SYSTEM, Database
 from backend.domain.charger_password import hash_password
 from backend.ocpp_server import build
 from backend.ocppj.server import OcppServer, Pace
+from backend.ocppj.tls import TlsPort
+from backend.services.judging import Judge
 from backend.settings import Settings
 from simulator import SimulatedCharger, StepClock
 from tests.flows.raw import RawCharger, plugged
@@ -25,7 +27,10 @@ CHARGER = "CP-1"
 class Running:
     """A started server. `store` reads and prepares data past the server, as the database's owner."""
 
-    def __init__(self, database: Database, settings: Settings, dsn: str, pace: Pace | None) -> None:
+    def __init__(
+        self, database: Database, settings: Settings, dsn: str, pace: Pace | None, tls: TlsPort | None = None
+    ) -> None:
+        self.tls = tls
         self.database, self.settings, self.dsn, self.pace = database, settings, dsn, pace
         self.server: OcppServer = build(database, settings, pace)
         self.store: asyncpg.Connection[Any] | None = None
@@ -37,7 +42,7 @@ class Running:
 
     async def start(self) -> None:
         """Opens the port."""
-        await self.server.start("127.0.0.1", 0)
+        await self.server.start("127.0.0.1", 0, self.tls)
 
     async def restart(self) -> None:
         """Stops the server and starts a new one, on another port, with nothing but the database in common."""
@@ -63,7 +68,8 @@ class Running:
         await self.store.execute(statement)
 
     async def session(self, transaction_id: int) -> dict[str, Any]:
-        """A session by its transaction id."""
+        """A session by its transaction id, judged if it has ended."""
+        await Judge(self.database, self.settings.reading_gap_s).judge()
         return await self.row("select * from public.sessions where transaction_id = $1", transaction_id)
 
     async def until(self, query: str, *values: Any, timeout_s: float = 20.0) -> dict[str, Any]:
@@ -109,10 +115,10 @@ class Running:
 
 @asynccontextmanager
 async def running(
-    database: Database, settings: Settings, dsn: str, *, pace: Pace | None = None
+    database: Database, settings: Settings, dsn: str, *, pace: Pace | None = None, tls: TlsPort | None = None
 ) -> AsyncIterator[Running]:
     """A started server whose CPO has one station, the charger CP-1 and the tokens TAG-1 and TAG-2."""
-    platform = Running(database, settings, dsn, pace)
+    platform = Running(database, settings, dsn, pace, tls)
     platform.store = await asyncpg.connect(dsn)
     await platform.store.execute(
         "insert into public.cpos (id, name) values ($1, 'Flows')", CPO

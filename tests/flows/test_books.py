@@ -15,16 +15,21 @@ NOW = datetime.now(UTC)
 async def test_a_late_stop_of_a_superseded_session_moves_it_to_its_true_day(
     platform: Running, charger: RawCharger
 ) -> None:
-    first = await charger.start(meter=1000, at=iso(NOW - timedelta(days=5)))
-    await charger.meter([{"timestamp": iso(NOW - timedelta(days=4)), "sampledValue": [{"value": "9000"}]}],
+    first = await charger.start(meter=1000, at=iso(NOW - timedelta(days=3)))
+    await charger.meter([{"timestamp": iso(NOW - timedelta(days=3, minutes=-50)), "sampledValue": [{"value": "9000"}]}],
                         transactionId=first)  # fmt: skip
     await charger.start(meter=9000, at=iso(NOW - timedelta(days=1)))
+    assert (await platform.session(first))["billing_state"] == "held"
     await Outbox(platform.database).relay()
-    await charger.stop(first, meter=11_000, at=iso(NOW - timedelta(days=2)))
+    held = await platform.row("select held_sessions, held_energy_wh from public.station_days where held_sessions > 0")
+    await charger.stop(first, meter=11_000, at=iso(NOW - timedelta(days=3, minutes=-100)))
+    assert (await platform.session(first))["billing_state"] == "ok"
     await Outbox(platform.database).relay()
 
-    days = await platform.rows("select sessions, energy_wh from public.station_days where sessions > 0")
-    assert [(day["sessions"], day["energy_wh"]) for day in days] == [(1, 10_000)]
+    assert tuple(held.values()) == (1, 8_000)
+    days = await platform.rows("select sessions, energy_wh, held_sessions from public.station_days where sessions > 0")
+    assert [tuple(day.values()) for day in days] == [(1, 10_000, 0)]
+    assert await platform.rows("select 1 from public.station_days where held_sessions > 0") == []
 
 
 async def test_a_session_that_gave_no_sign_for_a_day_does_not_lock_its_card_out(

@@ -39,6 +39,8 @@ insert into public.id_tokens (cpo_id, token) values ('{OWNER}', 'TAG');
 insert into public.sessions (id, cpo_id, station_id, charger_id, evse_id, connector_id, protocol, id_token,
         start_key, started_at, start_received_at, meter_start_wh)
     values ('{OWNER}', '{OWNER}', '{OWNER}', 'OWN', 1, 1, 'ocpp1.6', 'TAG', 'k', now(), now(), 0);
+insert into public.session_reviews (session_id, cpo_id, evidence, proposal)
+    values ('{OWNER}', '{OWNER}', '{{}}', '{{}}');
 insert into public.orphan_stops (cpo_id, charger_id, transaction_id, stopped_at, reported_at, received_at)
     values ('{OWNER}', 'OWN', 0, now(), 'then', now());
 insert into public.meter_values (cpo_id, charger_id, evse_id, connector_id, session_id, measured_at, received_at,
@@ -55,6 +57,13 @@ insert into public.ocpp_messages (at, cpo_id, charger_id, direction, kind, paylo
 insert into public.charger_events (at, cpo_id, charger_id, kind, event)
     select now() + d * interval '1 day', '{OWNER}', 'OWN', 'boot', 'booted'
     from unnest(array[0, {PARTITIONS_AHEAD_DAYS}, -400]) as d;
+insert into public.charger_keys (id, cpo_id, charger_id, password_hash) values ('{OWNER}', '{OWNER}', 'OWN', 'hash');
+insert into public.certificates (cpo_id, charger_id, kind, state, serial_number)
+    values ('{OWNER}', 'OWN', 'ChargePointCertificate', 'issued', '1f');
+insert into public.security_events (cpo_id, charger_id, source, type, critical, reported_at, happened_at, received_at)
+    values ('{OWNER}', 'OWN', 'charger', 'ResetOrReboot', true, 'then', now(), now());
+insert into public.gate_refusals (cpo_id, charger_id, reason, node, refused_count, first_at, last_at)
+    values ('{OWNER}', 'OWN', 'password', 'node', 1, now(), now());
 insert into public.charger_configuration (charger_id, key, cpo_id, value, known_at)
     values ('OWN', 'HeartbeatInterval', '{OWNER}', '300', now());
 insert into public.configuration_reports (charger_id, cpo_id, reported_at, complete_at)
@@ -66,6 +75,8 @@ insert into public.configuration_templates (id, cpo_id, name, settings)
     ('{FOREIGNER}', '{FOREIGNER}', 'Standard', '{{}}');
 insert into public.charger_templates (charger_id, cpo_id, template_id) values ('OWN', '{OWNER}', '{OWNER}');
 insert into public.outbox (cpo_id, topic, payload) values ('{OWNER}', 'session.started', '{{}}');
+insert into public.alarms (cpo_id, kind, charger_id, opened_at, last_seen_at, count)
+    values ('{OWNER}', 'flooding', 'OWN', now(), now(), 1);
 insert into public.audit_log (cpo_id, action, object_type) values ('{OWNER}', 'create', 'station');
 """
 

@@ -20,11 +20,13 @@ from backend.services.demo.nation import (
     build_nation,
     demo_id,
 )
+from backend.services.judging import Judge
 from backend.services.passwords import Passwords
 
 __all__ = ["DEMO_PASSWORD", "DEMO_PEOPLE", "SeedReport", "seed_demo"]
 
 _VENDOR: Final = "UNIEV Demo"
+_READING_GAP_S: Final = 7200
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ async def _write(database: Database, table: str, rows: Sequence[dict[str, Any]],
 async def _write_history(database: Database, history: History) -> None:
     await _write(database, "sessions", history.sessions, on=["start_key"])
     await _write(database, "meter_values", history.readings, on=["session_id", "measured_at", "digest"])
+    await Judge(database, _READING_GAP_S).judge()
     days = {(row["station_id"], row["stopped_at"][:13]): row["stopped_at"] for row in history.sessions}
     ended = [{"station_id": station_id, "stopped_at": at} for (station_id, _), at in days.items()]
     await database.call("refresh_station_days", {"p_rows": ended}, scope=SYSTEM)

@@ -12,6 +12,7 @@ import msgspec
 
 from backend.database import SYSTEM, Database
 from backend.domain.authorization import TokenFacts
+from backend.domain.credentials import Known
 from backend.domain.readings import Sample, fit, normalise
 from backend.domain.timestamps import believe
 from backend.services.intake.lane import Lane
@@ -21,11 +22,19 @@ _INT64 = 2**63 - 1
 
 
 class GateFacts(NamedTuple):
-    """What the gate needs: registration accepted, pending or rejected; the hash of the Basic password if any."""
+    """What the gate needs: registration accepted, pending or rejected, and what `Known` is made of."""
 
     cpo_id: str | None
     registration: str
     password_hash: str | None
+    security_profile: int
+    pending_hashes: list[str]
+    certificate_id: str | None
+
+    @property
+    def known(self) -> Known:
+        """The credentials."""
+        return Known(self.security_profile, self.password_hash, self.pending_hashes, self.certificate_id)
 
 
 class Started(NamedTuple):
@@ -52,9 +61,9 @@ class Intake:
         self._database = database
         self._lane = lane
 
-    async def gate(self, charger_id: str) -> GateFacts | None:
-        """Who this identity is; None if nobody registered it."""
-        [row] = await self._lane.submit("gates", [{"charger_id": charger_id}])
+    async def gate(self, charger_id: str, fingerprint: str | None = None) -> GateFacts | None:
+        """Who this identity is; None if nobody registered it. `fingerprint`: of the client certificate it shows."""
+        [row] = await self._lane.submit("gates", [{"charger_id": charger_id, "fingerprint": fingerprint}])
         return GateFacts(**row) if row else None
 
     async def discover(self, charger_id: str, protocol: str) -> None:
@@ -64,7 +73,8 @@ class Intake:
         )
 
     async def connect(self, row: dict[str, Any]) -> None:
-        """A socket opened: {charger_id, connection_id, node, protocol, remote_address, at}."""
+        """A socket opened: {charger_id, connection_id, node, protocol, remote_address, at, security_profile,
+        password_hash, certificate_id}; the last three are what it proved (`domain.credentials.Proof`)."""
         await self._lane.submit("connects", [row])
 
     async def disconnect(self, charger_id: str, connection_id: str, at: datetime) -> None:
@@ -134,6 +144,15 @@ class Intake:
         rows = [_reading(where, transaction_id, value, received_at) for value in meter_values]
         if rows:
             await self._lane.submit("readings", rows)
+
+    async def closing_readings(
+        self, charger_id: str, *, transaction_id: int, meter_values: list[dict[str, Any]], received_at: datetime
+    ) -> None:
+        """The readings that come with a stop: stored at the connector of their session, which they do not name."""
+        where = Where(charger_id, 0, 0)
+        rows = [_reading(where, transaction_id, value, received_at) for value in meter_values]
+        if rows:
+            await self._lane.submit("readings", [{**row, "evse_id": None, "connector_id": None} for row in rows])
 
 
 def _reading(where: Where, transaction_id: int | None, value: dict[str, Any], received_at: datetime) -> dict[str, Any]:

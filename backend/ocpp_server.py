@@ -23,6 +23,7 @@ from backend.ocppj.gate import Gate
 from backend.ocppj.registry import Registry
 from backend.ocppj.server import OcppServer, Pace, raise_file_limit
 from backend.ocppj.v16 import V16
+from backend.services.alarms import Alarms
 from backend.services.dispatch import Dispatch
 from backend.services.intake.facts import Intake
 from backend.services.intake.lane import Lane
@@ -48,6 +49,7 @@ def build(database: Database, settings: Settings, pace: Pace | None = None) -> O
         delivery=Delivery(Dispatch(database, node), registry),
         message_log=MessageLog(database),
         nodes=Nodes(database, node),
+        alarms=Alarms(database),
         pace=pace,
     )
 

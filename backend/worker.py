@@ -13,9 +13,9 @@ from typing import NamedTuple
 from backend.database import open_database
 from backend.domain.errors import DomainError
 from backend.logs import set_up_logs
-from backend.services.judging import Judge
 from backend.services.alarms import Alarms
 from backend.services.directory import utc_now
+from backend.services.judging import Judge
 from backend.services.outbox import Outbox
 from backend.services.pki.authority import Authority
 from backend.services.pki.issuing import Issuing
@@ -51,6 +51,7 @@ async def serve(settings: Settings) -> None:
         Duty("close quiet alarms", 15.0, Alarms(database).close_quiet),
         Duty("certificates and security profiles", 60.0, issuing.keep_watch),
         Duty("restarts for templates", 30.0, upkeep.reboot_for_templates),
+        Duty("close quiet alarms", 15.0, Alarms(database).close_quiet),
         Duty("partitions and retention", 3600.0, upkeep.maintain_partitions),
     )
     tasks = [asyncio.create_task(_repeat(duty)) for duty in duties]

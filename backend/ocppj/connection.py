@@ -17,6 +17,7 @@ from uuid import uuid4
 from backend.domain.configuration import hide_in_answer, hide_in_call
 from backend.domain.errors import DatabaseUnavailable, DomainError
 from backend.ocppj import frames
+from backend.ocppj.conduct import Conduct
 from backend.ocppj.frames import BadFrame, Frame
 from backend.ocppj.schemas import Violation, actions, arrange, validator
 from backend.ocppj.socket import ChargerSocket
@@ -24,6 +25,7 @@ from backend.services.message_log import Message, MessageLog
 
 log = logging.getLogger(__name__)
 _WAITING_LIMIT = 64  # unanswered calls of one charger before we stop reading from it
+_IN_A_ROW = 16  # calls of one charger that are served before others have their turn
 _BAD_SHOWN = 2000
 
 Handler = Callable[["Connection", dict[str, Any], datetime], Awaitable[dict[str, Any]]]
@@ -51,12 +53,13 @@ class Dialect(Protocol):
 class Connection:
     """A charger on its socket. `connection_id` tells it from older and newer sockets of the same charger."""
 
-    __slots__ = ("_answer", "_asked", "_asking", "_inbox", "_log", "_on_closed", "_on_open", "_paused", "_working",
-                 "charger_id", "closed", "connection_id", "dialect", "registration", "socket")  # fmt: skip
+    __slots__ = ("_answer", "_asked", "_asking", "_conduct", "_inbox", "_log", "_on_closed", "_on_open", "_paused",
+                 "_working", "charger_id", "closed", "connection_id", "dialect", "registration",
+                 "socket")  # fmt: skip
 
     def __init__(
         self, charger_id: str, registration: str, dialect: Dialect, socket: ChargerSocket, message_log: MessageLog,
-        *, on_open: Callable[[Connection], None], on_closed: Callable[[Connection], None],
+        conduct: Conduct, *, on_open: Callable[[Connection], None], on_closed: Callable[[Connection], None],
     ) -> None:  # fmt: skip
         self.charger_id = charger_id
         self.registration = registration
@@ -65,6 +68,7 @@ class Connection:
         self.connection_id = str(uuid4())
         self.closed = False
         self._log = message_log
+        self._conduct = conduct
         self._on_open = on_open
         self._on_closed = on_closed
         self._inbox: deque[tuple[Frame, datetime]] | None = None  # made when first needed
@@ -86,6 +90,7 @@ class Connection:
         try:
             frame = frames.read_frame(data)
         except BadFrame as bad:
+            self.on_offence("malformed")
             self._note(now, "in", "bad", None, None, None, data[:_BAD_SHOWN])
             if bad.message_id is not None:
                 self._reply_error(bad.message_id, bad.code, bad.description, "", now)
@@ -95,6 +100,10 @@ class Connection:
             self._enqueue(frame, now)
         else:
             self._on_answer(frame, data, now)
+
+    def on_offence(self, kind: str) -> None:
+        """The charger breaks a rule of the wire."""
+        self._conduct.note(kind, self.charger_id)
 
     def on_closed(self) -> None:
         """The socket is gone: whoever waits for an answer learns it."""
@@ -153,16 +162,20 @@ class Connection:
         self._inbox.append((frame, now))
         if self._working is None:
             self._working = self.socket.loop.create_task(self._work())
-        elif len(self._inbox) >= _WAITING_LIMIT and not self._paused:
+        elif len(self._inbox) >= _WAITING_LIMIT:
             self._paused = True
             self.socket.pause()
 
     async def _work(self) -> None:
         assert self._inbox is not None
+        served = 0
         try:
             while self._inbox:
                 frame, received_at = self._inbox.popleft()
                 await self._handle(frame, received_at)
+                served += 1
+                if served % _IN_A_ROW == 0:
+                    await asyncio.sleep(0)
                 if self._paused and len(self._inbox) < _WAITING_LIMIT // 2:
                     self._paused = False
                     self.socket.resume()

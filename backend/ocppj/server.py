@@ -13,18 +13,22 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
+from socket import SO_RCVBUF, SO_SNDBUF, SOL_SOCKET
 from typing import Any, Final, NamedTuple
+from uuid import uuid4
 
 from websockets.http11 import Request
 
 from backend.domain.errors import DatabaseUnavailable, DomainError
 from backend.ocppj.admission import Door
+from backend.ocppj.conduct import Conduct
 from backend.ocppj.connection import Connection, Dialect
 from backend.ocppj.delivery import Delivery
-from backend.ocppj.gate import Gate, Refused
+from backend.ocppj.gate import Gate, Refused, identity
 from backend.ocppj.moderation import Moderation
 from backend.ocppj.registry import Registry
 from backend.ocppj.socket import ChargerSocket, Peer, header
+from backend.services.alarms import Alarms
 from backend.services.intake.facts import Intake
 from backend.services.intake.lane import Lane
 from backend.services.message_log import MessageLog
@@ -34,6 +38,8 @@ log = logging.getLogger(__name__)
 
 _SLOTS: Final = 60  # of the wheel that pings
 _BACKLOG: Final = 4096  # the loop takes one or two a pass; a fuller queue of the kernel would drop handshakes
+# The kernel doubles it. What a flood may fill at once, and what a peer that does not read may hold.
+_KERNEL_BUFFERS: Final = {SO_RCVBUF: 16 << 10, SO_SNDBUF: 64 << 10}
 
 
 class Pace(NamedTuple):
@@ -51,7 +57,7 @@ class OcppServer:
 
     def __init__(
         self, *, intake: Intake, lane: Lane, gate: Gate, dialect: Dialect, registry: Registry, delivery: Delivery,
-        message_log: MessageLog, nodes: Nodes, pace: Pace | None = None,
+        message_log: MessageLog, nodes: Nodes, alarms: Alarms, pace: Pace | None = None,
     ) -> None:  # fmt: skip
         self._pace = pace or Pace()
         self._intake, self._lane, self._gate, self._dialect = intake, lane, gate, dialect
@@ -61,6 +67,8 @@ class OcppServer:
             message_log,
             nodes,
         )
+        self._alarms = alarms
+        self._conduct = Conduct(nodes.name)
         self._door = Door()
         self._sockets_made = 0
         self._shy: set[ChargerSocket] = set()  # not admitted yet
@@ -79,8 +87,12 @@ class OcppServer:
         self._server = await loop.create_server(
             lambda: self._socket(loop), host, port, backlog=_BACKLOG, reuse_address=True
         )
+        for listener in self._server.sockets:
+            for option, size in _KERNEL_BUFFERS.items():
+                listener.setsockopt(SOL_SOCKET, option, size)
         self.port = self._server.sockets[0].getsockname()[1]
-        for job in (self._pulse, self._tell, self._message_log.run, self._delivery.run, _quiet_collector):
+        jobs = (self._pulse, self._tell, self._alert, self._message_log.run, self._delivery.run, _quiet_collector)
+        for job in jobs:
             self._tasks.append(asyncio.create_task(_for_ever(job)))
         self._moderation.start()
 
@@ -126,6 +138,8 @@ class OcppServer:
 
     async def _admit(self, socket: ChargerSocket, request: Request) -> tuple[str, Peer] | tuple[HTTPStatus, str]:
         try:
+            if self._conduct.restless(identity(request.path)):
+                raise Refused(HTTPStatus.TOO_MANY_REQUESTS, "This charger connects too often; come back in a minute.")
             admitted = await self._gate.admit(
                 request.path,
                 request.headers.get_all("Sec-WebSocket-Protocol"),
@@ -138,12 +152,13 @@ class OcppServer:
             return HTTPStatus.SERVICE_UNAVAILABLE, "Cannot admit chargers now; please try again."
         connection = Connection(
             admitted.charger_id, admitted.registration, self._dialect, socket, self._message_log,
-            on_open=self._on_open, on_closed=self._on_closed,
+            self._conduct, on_open=self._on_open, on_closed=self._on_closed,
         )  # fmt: skip
         return admitted.protocol, connection
 
     def _on_open(self, connection: Connection) -> None:
         """Only now the newest socket wins: a handshake that fails after the gate displaces nobody."""
+        self._conduct.note("reconnecting", connection.charger_id)
         self._shy.discard(connection.socket)
         self._wheel[next(self._turns)].add(connection.socket)
         self._registry.add(connection)
@@ -180,13 +195,18 @@ class OcppServer:
             now = asyncio.get_running_loop().time()
             for socket in list(self._shy):
                 dawdles = not socket.waits and now - socket.heard_at > self._pace.shy_for
+                if dawdles and not socket.is_gone:
+                    self._conduct.note("dawdling", remote_address=socket.remote_address)
                 if socket.is_gone or dawdles:
                     self._shy.discard(socket)
                     socket.abort()
             for socket in list(self._wheel[turn]):
                 if socket.is_gone:
                     self._wheel[turn].discard(socket)
-                elif now - socket.heard_at > self._pace.silent_for or socket.is_closing:
+                elif now - socket.heard_at > self._pace.silent_for:
+                    socket.blame("silent")
+                    socket.abort()
+                elif socket.is_closing:
                     socket.abort()
                 else:
                     socket.ping()
@@ -205,6 +225,13 @@ class OcppServer:
             except DomainError as error:
                 log.warning("life signs not stored: %s", error.detail)
             await asyncio.sleep(self._pace.tell_every)
+
+    async def _alert(self) -> None:
+        """Tells of those who misbehave."""
+        while True:
+            await asyncio.sleep(self._pace.tell_every)
+            if seen := self._conduct.take():
+                await _stored_in_the_end(partial(self._alarms.report, seen, uuid4()))
 
     def _dismiss(self, charger_ids: list[str]) -> None:
         for charger_id in charger_ids:

@@ -11,7 +11,7 @@ import logging
 from http import HTTPStatus
 from typing import Protocol, cast
 
-from websockets.exceptions import InvalidHeader
+from websockets.exceptions import InvalidHeader, PayloadTooBig
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.frames import OP_BINARY, OP_CONT, OP_TEXT, Frame
 from websockets.http11 import Request, Response
@@ -25,6 +25,10 @@ MAX_FRAME_BYTES = 1 << 20
 _LONGEST_REQUEST = 1 << 14
 _END_OF_REQUEST = b"\r\n\r\n"
 _UNSENT_LIMIT = 1 << 20
+# A charger's fair share: frames a second, and how many it may be ahead of them. Large ones count for several.
+_FRAMES_PER_S = 200
+_FRAMES_AHEAD = 1000
+_FRAME_SIZE_BITS = 12
 _SMALL = 126  # payloads below have a two-byte header, and are not worth compressing
 
 # Neither side keeps a compression context between messages: 16 instead of 55 KiB per socket. Every OCPP
@@ -42,6 +46,7 @@ class Peer(Protocol):
     def on_open(self) -> None: ...
     def on_text(self, data: bytes) -> None: ...
     def on_closed(self) -> None: ...
+    def on_offence(self, kind: str) -> None: ...
 
 
 class Doorkeeper(Protocol):
@@ -51,17 +56,18 @@ class Doorkeeper(Protocol):
 
 
 class ChargerSocket(asyncio.Protocol):
-    """`heard_at`: loop time of the last bytes before we closed. `waits`: stands before the door with its request.
+    """`heard_at`: loop time of the last whole frame before we closed. `waits`: stands before the door with its request.
 
     `send` and `close` may be called in any state.
     """
 
-    __slots__ = ("_door", "_doorkeeper", "_early", "_handshake", "_parts", "_peer", "_transport", "_ws", "heard_at",
-                 "loop", "waits")  # fmt: skip
+    __slots__ = ("_debt", "_debt_at", "_door", "_doorkeeper", "_early", "_handshake", "_parts", "_peer", "_transport",
+                 "_ws", "heard_at", "loop", "waits")  # fmt: skip
 
     def __init__(self, door: Door, doorkeeper: Doorkeeper, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self.heard_at = loop.time()
+        self.heard_at = self._debt_at = loop.time()
+        self._debt = 0  # frames taken since `_debt_at`; looked at only when there are many
         self._door = door
         self._doorkeeper = doorkeeper
         self.waits = False
@@ -82,15 +88,23 @@ class ChargerSocket(asyncio.Protocol):
         if self._early is not None:
             self._knock(data)
             return
-        if self._ws.state is not CLOSING:  # who talks on instead of closing does not stay for that
-            self.heard_at = self.loop.time()
+        was = self._ws.state
         self._ws.receive_data(data)
-        for event in self._ws.events_received():
+        events = self._ws.events_received()
+        # Neither who talks on instead of closing nor who sends a byte now and then stays for that.
+        if events and was is not CLOSING:
+            self.heard_at = self.loop.time()
+        self._debt += len(events) + (len(data) >> _FRAME_SIZE_BITS)
+        if self._debt > _FRAMES_AHEAD:
+            self._hold_up()
+        for event in events:
             if isinstance(event, Frame):
                 self._on_frame(event)
             elif isinstance(event, Request):
                 self.pause()  # nothing may follow before our answer
                 self._handshake = self.loop.create_task(self._shake_hands(event))
+        if self._ws.parser_exc is not None and was is OPEN:
+            self.blame("oversized" if isinstance(self._ws.parser_exc, PayloadTooBig) else "malformed")
         self._flush()
 
     def eof_received(self) -> bool:
@@ -111,6 +125,7 @@ class ChargerSocket(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Called at _UNSENT_LIMIT: a peer that does not read gets no more of our memory."""
+        self.blame("not_reading")
         self.abort()
 
     # -- what the platform does with it
@@ -160,9 +175,14 @@ class ChargerSocket(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def blame(self, kind: str) -> None:
+        """Tells the peer, once there is one, of an offence (`backend.ocppj.conduct.ALARMING`)."""
+        if self._peer is not None:
+            self._peer.on_offence(kind)
+
     def pause(self) -> None:
         """Reads no more for now: back-pressure on a peer that floods."""
-        if self._transport is not None:
+        if self._transport is not None and self._transport.is_reading():
             self._transport.pause_reading()
 
     def resume(self) -> None:
@@ -171,6 +191,16 @@ class ChargerSocket(asyncio.Protocol):
             self._transport.resume_reading()
 
     # -- inside
+
+    def _hold_up(self) -> None:
+        """Who takes more than its share waits until the share has caught up: the others must not notice it."""
+        now = self.loop.time()
+        self._debt = max(0, self._debt - int((now - self._debt_at) * _FRAMES_PER_S))
+        self._debt_at = now
+        if self._debt > _FRAMES_AHEAD:
+            self.blame("flooding")
+            self.pause()
+            self.loop.call_later((self._debt - _FRAMES_AHEAD // 2) / _FRAMES_PER_S, self.resume)
 
     def _knock(self, data: bytes) -> None:
         """A whole request asks for a turn; nobody who keeps the rules says more before the answer."""

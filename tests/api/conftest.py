@@ -154,6 +154,10 @@ async def _tenant(database: DirectDatabase, name: str, charger_id: str) -> Tenan
     command = await add(
         "commands", cpo_id=cpo_id, charger_id=charger_id, action="ClearCache", payload={}, expires_at=expiry
     )
+    moment = NOW.isoformat()
+    await add(
+        "alarms", cpo_id=cpo_id, kind="standing", charger_id=charger_id, opened_at=moment, last_seen_at=moment, count=1
+    )
     settings = {"HeartbeatInterval": "60"}
     template = await add("configuration_templates", cpo_id=cpo_id, name="Standard", settings=settings)
     return Tenant(

@@ -236,7 +236,7 @@ async def test_a_flood_is_held_back_and_others_are_served(platform: Running) -> 
     await platform.register("CP-2")
     async with platform.plugged(max_queue=1) as flood, platform.plugged("CP-2") as good:
         flood.connection.transport.pause_reading()
-        frame = b'[2,"' + b"f" * 200 + b'","Heartbeat",{}]'
+        frame = b'[2,"' + "\u20ac".encode() * 250 + b'","Heartbeat",{}]'
 
         async def pour() -> None:
             while True:

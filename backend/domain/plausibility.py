@@ -234,12 +234,12 @@ def _jumps(facts: Facts, steps: Sequence[Step]) -> list[Step]:
 
 
 def _thousandth(facts: Facts) -> bool:
-    """Readings a thousandth of what was expected: kWh under the label Wh."""
+    """All readings a thousandth of what was expected: kWh under the label Wh."""
     registers = [point.energy_wh for point in facts.points if point.energy_wh is not None]
     if not registers or min(registers) > facts.meter_start_wh - _FALL_TOLERATED:
         return False
-    full = min(registers) * 1000
-    return facts.meter_start_wh * 99 <= full * 100 and full <= facts.meter_start_wh + 1_000_000
+    least, most = min(registers) * 1000, max(registers) * 1000
+    return facts.meter_start_wh * 99 <= least * 100 and most <= facts.meter_start_wh + 1_000_000
 
 
 def _rises(facts: Facts, steps: Sequence[Step]) -> Decimal:

@@ -23,7 +23,7 @@ class Upkeep:
         return ended
 
     async def close_silent_sessions(self, silent_s: int) -> int:
-        """Closes sessions of which nothing was heard for `silent_s` seconds, to be held for review; returns how many."""
+        """Closes sessions of which nothing was heard for `silent_s` seconds, to be reviewed; returns how many."""
         closed: int = await self._database.call(
             "close_silent_sessions", {"p_silent_s": silent_s, "p_limit": SILENT_SESSIONS_AT_ONCE}, scope=SYSTEM
         )

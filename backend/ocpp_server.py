@@ -22,13 +22,17 @@ from backend.ocppj.delivery import Delivery
 from backend.ocppj.gate import Gate
 from backend.ocppj.registry import Registry
 from backend.ocppj.server import OcppServer, Pace, raise_file_limit
+from backend.ocppj.tls import TlsPort
 from backend.ocppj.v16 import V16
 from backend.services.alarms import Alarms
+from backend.services.directory import utc_now
 from backend.services.dispatch import Dispatch
 from backend.services.intake.facts import Intake
 from backend.services.intake.lane import Lane
 from backend.services.message_log import MessageLog
 from backend.services.nodes import Nodes
+from backend.services.pki.authority import Authority
+from backend.services.pki.serving import FilePairs, IssuedPairs, PairSource
 from backend.settings import Settings, load_settings
 
 log = logging.getLogger("backend.ocpp_server")
@@ -54,6 +58,23 @@ def build(database: Database, settings: Settings, pace: Pace | None = None) -> O
     )
 
 
+async def tls_port(database: Database, settings: Settings) -> TlsPort | None:
+    """The port with TLS, if one is wanted: with an own certificate, else with one of the platform's authority."""
+    if settings.ocpp_tls_port is None:
+        return None
+    authority = Authority(database, settings.secret_key, utc_now)
+    source: PairSource
+    if settings.ocpp_tls_cert or settings.ocpp_tls_key:
+        source = FilePairs(_listed(settings.ocpp_tls_cert), _listed(settings.ocpp_tls_key))
+    else:
+        source = IssuedPairs(authority, _listed(settings.ocpp_tls_hosts), utc_now)
+    return TlsPort(settings.ocpp_tls_port, await authority.trusted_pem(), source)
+
+
+def _listed(text: str | None) -> list[str]:
+    return [part.strip() for part in (text or "").split(",") if part.strip()]
+
+
 async def serve(settings: Settings) -> None:
     """Runs until SIGINT, or SIGTERM (which drains before); either ends a drain."""
     stopping, draining = asyncio.Event(), asyncio.Event()
@@ -63,8 +84,10 @@ async def serve(settings: Settings) -> None:
     database = await open_database(settings)
     server = build(database, settings)
     try:
-        await server.start(settings.ocpp_host, settings.ocpp_port)
+        await server.start(settings.ocpp_host, settings.ocpp_port, await tls_port(database, settings))
         log.info("OCPP server listens on ws://%s:%d/{charger_id}", settings.ocpp_host, server.port)
+        if server.tls_port:
+            log.info("and with TLS on wss://%s:%d/{charger_id}", settings.ocpp_host, server.tls_port)
         await stopping.wait()
         if draining.is_set() and settings.ocpp_drain_s:
             stopping.clear()

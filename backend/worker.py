@@ -51,7 +51,6 @@ async def serve(settings: Settings) -> None:
         Duty("close quiet alarms", 15.0, Alarms(database).close_quiet),
         Duty("certificates and security profiles", 60.0, issuing.keep_watch),
         Duty("restarts for templates", 30.0, upkeep.reboot_for_templates),
-        Duty("close quiet alarms", 15.0, Alarms(database).close_quiet),
         Duty("partitions and retention", 3600.0, upkeep.maintain_partitions),
     )
     tasks = [asyncio.create_task(_repeat(duty)) for duty in duties]

@@ -53,6 +53,10 @@ class DeliveryOptions:
         self.queue = queue
         self.expires_in_s = expires_in_s
 
+    def delivery(self, idempotency_key: str | None) -> Delivery:
+        """How to deliver."""
+        return Delivery(bool(self.queue), self.expires_in_s, idempotency_key)
+
 
 class _Ask(Body):
     queue: bool = Field(default=False, description="True: wait for an offline charger instead of answering 409.")
@@ -146,7 +150,7 @@ def _sender_of(action: str, line: Action) -> Callable[..., Awaitable[CommandAnsw
         options: Annotated[DeliveryOptions, Depends()],
         idempotency_key: IdempotencyKey = None,
     ) -> CommandAnswer:
-        delivery = Delivery(bool(options.queue), options.expires_in_s, idempotency_key)
+        delivery = options.delivery(idempotency_key)
         command = await services.commands.enqueue(caller, charger_id, action, body.on_wire(), delivery)
         return CommandAnswer(command=command)
 

@@ -1,15 +1,18 @@
 """Secrets among a charger's configuration keys (OCPP 1.6 §9, security whitepaper: AuthorizationKey).
 
-They travel to the charger and are kept nowhere: neither with the command nor in the message log.
+They travel to the charger and are kept nowhere: neither with the command nor in the message log. A new password that
+the platform makes is not even known before it leaves: the command asks for it by the value HIDDEN.
 """
 
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Mapping
 from typing import Any, Final
 
 HIDDEN: Final = "***"
+_KEY_BYTES: Final = 20  # 16–20 (whitepaper A01.FR.02)
 _IS_SECRET = re.compile(r"authorizationkey|password|secret", re.IGNORECASE).search
 
 
@@ -44,6 +47,13 @@ def new_password(action: str, payload: Mapping[str, Any]) -> bytes | None:
     except ValueError:
         decoded = b""
     return decoded if len(decoded) >= 16 else text.encode()
+
+
+def with_fresh_password(action: str, payload: dict[str, Any]) -> dict[str, Any]:
+    """The call as it travels: where it asks for a password of the platform's making, with 20 random bytes in hex."""
+    if action != "ChangeConfiguration" or payload.get("key") != "AuthorizationKey" or payload.get("value") != HIDDEN:
+        return payload
+    return {**payload, "value": secrets.token_hex(_KEY_BYTES)}
 
 
 def _tells_secret(entry: object) -> bool:

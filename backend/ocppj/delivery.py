@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, Final
 
 from backend.domain.charger_password import hash_password
-from backend.domain.configuration import hide_in_answer, new_password
+from backend.domain.configuration import hide_in_answer, new_password, with_fresh_password
 from backend.domain.errors import DatabaseUnavailable, DomainError
 from backend.ocppj.connection import CallFailed
 from backend.ocppj.registry import Registry
@@ -104,17 +104,27 @@ class Delivery:
             return Outcome("failed", None, "ConnectionLost", "The charger is not connected.")
         if connection.registration != "accepted":
             return Outcome("failed", None, "NotAccepted", "The charger's registration is not accepted yet.")
+        payload = with_fresh_password(claim.action, claim.payload)
         try:
-            answer = await connection.call(claim.action, claim.payload, self._call_timeout_s)
+            await self._prepare(claim, payload)
+            answer = await connection.call(claim.action, payload, self._call_timeout_s)
         except CallFailed as failure:
             status = "timed_out" if failure.code == "Timeout" else "failed"
             return Outcome(status, None, failure.code, failure.description)
-        return _with_password(judge(claim.action, hide_in_answer(answer)), claim)
+        return judge(claim.action, hide_in_answer(answer))
 
-
-def _with_password(outcome: Outcome, claim: Claim) -> Outcome:
-    password = new_password(claim.action, claim.payload) if outcome.status == "accepted" else None
-    return outcome if password is None else outcome._replace(password_hash=hash_password(password))
+    async def _prepare(self, claim: Claim, payload: dict[str, Any]) -> None:
+        """A new password must be good before it leaves: its answer may be lost, and the charger keep it."""
+        password = new_password(claim.action, payload)
+        if password is None:
+            return
+        try:
+            expected = await self._dispatch.expect_password(claim.id, hash_password(password))
+        except DomainError as error:
+            log.warning("a new password was not sent: %s", error.detail)
+            expected = False
+        if not expected:
+            raise CallFailed("NotSent", "The new password could not be stored, so it was not sent.")
 
 
 def judge(action: str, answer: dict[str, Any]) -> Outcome:

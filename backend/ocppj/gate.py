@@ -1,15 +1,18 @@
-"""Who may open a socket: identity, subprotocol, password. OCPP-J 1.6 §3.1–3.2, security whitepaper profile 1."""
+"""Who may open a socket: identity, subprotocol, credentials. OCPP-J 1.6 §3.1–3.2, security whitepaper §2."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import time
 from collections.abc import Iterable
 from http import HTTPStatus
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from backend.domain.charger_password import verify
+from backend.domain.credentials import NotProven, Proof, Shown, prove
+from backend.ocppj.refusals import Refusals
+from backend.ocppj.tls import PeerCertificate
 from backend.services.intake.facts import Intake
 
 PROTOCOLS = ("ocpp1.6",)
@@ -25,12 +28,24 @@ class Refused(Exception):
         self.sentence = sentence
 
 
+class Knock(NamedTuple):
+    """A handshake: the request, and how it came."""
+
+    path: str
+    offers: Iterable[str]
+    authorization: str | None
+    tls: bool = False
+    certificate: PeerCertificate | None = None
+    address: str | None = None
+
+
 class Admitted(NamedTuple):
-    """A charger at the door."""
+    """A charger at the door, and what it proved."""
 
     charger_id: str
     protocol: str
     registration: str
+    proof: Proof
 
 
 def identity(path: str) -> str:
@@ -79,19 +94,26 @@ class Gate:
     def __init__(self, intake: Intake, *, accept_unknown: bool) -> None:
         self._intake = intake
         self._accept_unknown = accept_unknown
+        self.refusals = Refusals(time.monotonic)
 
-    async def admit(self, path: str, offers: Iterable[str], authorization: str | None) -> Admitted:
+    async def admit(self, knock: Knock) -> Admitted:
         """Raises Refused, or DatabaseUnavailable."""
-        charger_id = identity(path)
-        protocol = subprotocol(offers)
-        facts = await self._intake.gate(charger_id)
+        charger_id = identity(knock.path)
+        protocol = subprotocol(knock.offers)
+        if self.refusals.too_many(charger_id, knock.address):
+            raise Refused(HTTPStatus.TOO_MANY_REQUESTS, "Too many wrong credentials; come back in a minute.")
+        shown = Shown(
+            knock.tls, basic_password(knock.authorization, charger_id), knock.certificate and knock.certificate.names
+        )
+        facts = await self._intake.gate(charger_id, knock.certificate and knock.certificate.fingerprint)
         if facts is None:
             if not self._accept_unknown:
                 raise Refused(HTTPStatus.NOT_FOUND, "This charger is not registered here.")
             await self._intake.discover(charger_id, protocol)
-            return Admitted(charger_id, protocol, "pending")
-        if facts.password_hash is not None:
-            password = basic_password(authorization, charger_id)
-            if password is None or not verify(facts.password_hash, password):
-                raise Refused(HTTPStatus.UNAUTHORIZED, "Wrong or missing password.")
-        return Admitted(charger_id, protocol, facts.registration)
+            return Admitted(charger_id, protocol, "pending", Proof(0))
+        try:
+            return Admitted(charger_id, protocol, facts.registration, prove(charger_id, facts.known, shown))
+        except NotProven as reason:
+            self.refusals.add(charger_id, reason.reason, knock.address)
+            status = HTTPStatus.UNAUTHORIZED if reason.reason == "password" else HTTPStatus.FORBIDDEN
+            raise Refused(status, reason.sentence) from reason

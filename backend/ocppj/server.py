@@ -8,6 +8,7 @@ import itertools
 import logging
 import random
 import resource
+import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -19,15 +20,17 @@ from uuid import uuid4
 
 from websockets.http11 import Request
 
+from backend.domain.credentials import Proof
 from backend.domain.errors import DatabaseUnavailable, DomainError
 from backend.ocppj.admission import Door
 from backend.ocppj.conduct import Conduct
 from backend.ocppj.connection import Connection, Dialect
 from backend.ocppj.delivery import Delivery
-from backend.ocppj.gate import Gate, Refused, identity
+from backend.ocppj.gate import Gate, Knock, Refused, identity
 from backend.ocppj.moderation import Moderation
 from backend.ocppj.registry import Registry
 from backend.ocppj.socket import ChargerSocket, Peer, header
+from backend.ocppj.tls import TlsPort, peer_certificate
 from backend.services.alarms import Alarms
 from backend.services.intake.facts import Intake
 from backend.services.intake.lane import Lane
@@ -37,9 +40,9 @@ from backend.services.nodes import Nodes
 log = logging.getLogger(__name__)
 
 _SLOTS: Final = 60  # of the wheel that pings
-_BACKLOG: Final = 4096  # the loop takes one or two a pass; a fuller queue of the kernel would drop handshakes
 # The kernel doubles it. What a flood may fill at once, and what a peer that does not read may hold.
 _KERNEL_BUFFERS: Final = {SO_RCVBUF: 16 << 10, SO_SNDBUF: 64 << 10}
+_BACKLOG: Final = 4096  # the loop takes one or two a pass; a fuller queue of the kernel would drop handshakes
 
 
 class Pace(NamedTuple):
@@ -77,30 +80,44 @@ class OcppServer:
         self._tasks: list[asyncio.Task[None]] = []
         self._closing: set[asyncio.Task[None]] = set()
         self._moderation = Moderation(registry.__len__, lambda: self._sockets_made)
-        self._server: asyncio.Server | None = None
-        self.port = 0
+        self._listeners: list[asyncio.Server] = []
+        self.port = self.tls_port = 0
 
-    async def start(self, host: str, port: int) -> None:
-        """Opens the port. Raises OSError when it is taken, DatabaseUnavailable when nothing can be stored."""
+    async def start(self, host: str, port: int, tls: TlsPort | None = None) -> None:
+        """Opens the port, and the one with TLS. Raises OSError when one is taken, DatabaseUnavailable when nothing
+        can be stored, InvalidInput for a server certificate that cannot be used."""
         loop = asyncio.get_running_loop()
         await self._nodes.begin()
-        self._server = await loop.create_server(
-            lambda: self._socket(loop), host, port, backlog=_BACKLOG, reuse_address=True
-        )
-        for listener in self._server.sockets:
-            for option, size in _KERNEL_BUFFERS.items():
-                listener.setsockopt(SOL_SOCKET, option, size)
-        self.port = self._server.sockets[0].getsockname()[1]
-        jobs = (self._pulse, self._tell, self._alert, self._message_log.run, self._delivery.run, _quiet_collector)
+        self.port = await self._listen(loop, host, port)
+        jobs = [self._pulse, self._tell, self._alert, self._message_log.run, self._delivery.run, _quiet_collector]
+        if tls is not None:
+            await tls.load()
+            self.tls_port = await self._listen(loop, host, tls.port, tls.context)
+            jobs.append(tls.keep_fresh)
         for job in jobs:
             self._tasks.append(asyncio.create_task(_for_ever(job)))
         self._moderation.start()
 
+    async def _listen(
+        self, loop: asyncio.AbstractEventLoop, host: str, port: int, context: ssl.SSLContext | None = None
+    ) -> int:
+        """The port in use."""
+        server = await loop.create_server(
+            lambda: self._socket(loop), host, port, backlog=_BACKLOG, reuse_address=True, ssl=context,
+            ssl_handshake_timeout=self._pace.shy_for if context else None,
+        )  # fmt: skip
+        self._listeners.append(server)
+        for listener in server.sockets:
+            for option, size in _KERNEL_BUFFERS.items():
+                listener.setsockopt(SOL_SOCKET, option, size)
+        used: int = server.sockets[0].getsockname()[1]
+        return used
+
     async def drain(self, over_s: float) -> None:
         """Admits nobody any more and closes the sockets one after another over `over_s` seconds, so that the
         servers that take over are not stormed. Commands and messages are served until a socket's turn comes."""
-        if self._server is not None:
-            self._server.close()
+        for listener in self._listeners:
+            listener.close()
         sockets = [connection.socket for connection in self._registry]
         random.shuffle(sockets)  # no station loses all its chargers at once
         begin = asyncio.get_running_loop().time()
@@ -111,8 +128,8 @@ class OcppServer:
     async def stop(self) -> None:
         """Closes every socket (1001: going away) and returns when everything told is stored."""
         self._moderation.stop()
-        if self._server is not None:
-            self._server.close()
+        for listener in self._listeners:
+            listener.close()
         for socket in self._sockets():
             socket.close(1001, "The server restarts.")
         await asyncio.sleep(0)
@@ -140,11 +157,7 @@ class OcppServer:
         try:
             if self._conduct.restless(identity(request.path)):
                 raise Refused(HTTPStatus.TOO_MANY_REQUESTS, "This charger connects too often; come back in a minute.")
-            admitted = await self._gate.admit(
-                request.path,
-                request.headers.get_all("Sec-WebSocket-Protocol"),
-                header(request, "Authorization"),
-            )
+            admitted = await self._gate.admit(_knock(socket, request))
         except Refused as refused:
             return refused.status, refused.sentence
         except DomainError as error:
@@ -152,25 +165,26 @@ class OcppServer:
             return HTTPStatus.SERVICE_UNAVAILABLE, "Cannot admit chargers now; please try again."
         connection = Connection(
             admitted.charger_id, admitted.registration, self._dialect, socket, self._message_log,
-            self._conduct, on_open=self._on_open, on_closed=self._on_closed,
+            self._conduct, on_open=partial(self._on_open, admitted.proof), on_closed=self._on_closed,
         )  # fmt: skip
         return admitted.protocol, connection
 
-    def _on_open(self, connection: Connection) -> None:
+    def _on_open(self, proof: Proof, connection: Connection) -> None:
         """Only now the newest socket wins: a handshake that fails after the gate displaces nobody."""
         self._conduct.note("reconnecting", connection.charger_id)
         self._shy.discard(connection.socket)
         self._wheel[next(self._turns)].add(connection.socket)
         self._registry.add(connection)
-        self._spawn(partial(self._record_connect, connection, datetime.now(UTC)))
+        self._spawn(partial(self._record_connect, connection, proof, datetime.now(UTC)))
 
-    async def _record_connect(self, connection: Connection, at: datetime) -> None:
+    async def _record_connect(self, connection: Connection, proof: Proof, at: datetime) -> None:
         if connection.closed:  # while the database was away
             return
         await self._intake.connect({
             "charger_id": connection.charger_id, "connection_id": connection.connection_id, "node": self._nodes.name,
             "protocol": connection.dialect.protocol, "remote_address": connection.socket.remote_address,
-            "at": at,
+            "at": at, "security_profile": proof.profile, "password_hash": proof.password_hash,
+            "certificate_id": proof.certificate_id,
         })  # fmt: skip
         self._delivery.wake()  # commands may have waited for this charger
 
@@ -219,6 +233,8 @@ class OcppServer:
             heard = [connection.charger_id for connection in self._registry if connection.socket.heard_at >= before]
             try:
                 await self._nodes.beat(self.stats())
+                if refused := self._gate.refusals.take():
+                    await self._nodes.refused(refused)
                 if heard:
                     self._dismiss(await self._nodes.touch(heard, datetime.now(UTC)))
                 before = now
@@ -236,12 +252,21 @@ class OcppServer:
     def _dismiss(self, charger_ids: list[str]) -> None:
         for charger_id in charger_ids:
             if (connection := self._registry.get(charger_id)) is not None:
-                connection.socket.close(1008, "This charger is registered no more.")
+                connection.socket.close(1008, "This charger is registered no more, or its certificate was revoked.")
 
     def stats(self) -> dict[str, Any]:
         """Counters for operators."""
         return {"connections": len(self._registry), "log_dropped": self._message_log.dropped,
-                "batches": self._lane.batches, "rows": self._lane.rows, "waiting_at_door": len(self._door)}  # fmt: skip
+                "batches": self._lane.batches, "rows": self._lane.rows, "waiting_at_door": len(self._door),
+                **({"tls_port": self.tls_port} if self.tls_port else {})}  # fmt: skip
+
+
+def _knock(socket: ChargerSocket, request: Request) -> Knock:
+    tls = socket.ssl_object
+    return Knock(
+        request.path, request.headers.get_all("Sec-WebSocket-Protocol"), header(request, "Authorization"),
+        tls is not None, peer_certificate(tls), socket.remote_address,
+    )  # fmt: skip
 
 
 async def _for_ever(job: Callable[[], Awaitable[None]]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from http import HTTPStatus
 from typing import Protocol, cast
 
@@ -145,6 +146,11 @@ class ChargerSocket(asyncio.Protocol):
         """IP address of the other end."""
         peer = self._transport.get_extra_info("peername") if self._transport else None
         return peer[0] if peer else None
+
+    @property
+    def ssl_object(self) -> ssl.SSLObject | None:
+        """The TLS session; None on a plain connection."""
+        return self._transport.get_extra_info("ssl_object") if self._transport else None
 
     def send(self, data: bytes) -> None:
         """A text message; silently nothing when the socket is not open."""

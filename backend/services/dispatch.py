@@ -32,7 +32,6 @@ class Outcome(NamedTuple):
     error_code: str | None = None
     error_description: str | None = None
     expects_effect: bool = False
-    password_hash: str | None = None  # of the charger from now on
 
 
 class Dispatch:
@@ -59,6 +58,12 @@ class Dispatch:
         )
         return [Claim(row["id"], row["charger_id"], row["action"], row["payload"]) for row in rows]
 
+    async def expect_password(self, command_id: str, password_hash: str) -> bool:
+        """Makes a new password valid beside the present one, before it leaves; False: it is not to be sent any more."""
+        arguments = {"p_command_id": command_id, "p_password_hash": password_hash}
+        expected: bool = await self._database.call("expect_password", arguments, scope=SYSTEM)
+        return expected
+
     async def settle(self, command_id: str, outcome: Outcome) -> None:
         """Stores the outcome; a second one changes nothing."""
         await self._database.call(
@@ -70,7 +75,6 @@ class Dispatch:
                 "p_error_code": _text(outcome.error_code),
                 "p_error_description": _text(outcome.error_description),
                 "p_expects_effect": outcome.expects_effect,
-                "p_password_hash": outcome.password_hash,
             },
             scope=SYSTEM,
         )

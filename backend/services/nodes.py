@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -32,6 +32,11 @@ class Nodes:
             scope=SYSTEM,
         )
         return gone
+
+    async def refused(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Handshakes refused for wrong credentials, as `ocppj.refusals` counts them."""
+        told = [{**row, "node": self.name} for row in rows]
+        await self._database.call("record_refusals", {"p_rows": told}, scope=SYSTEM)
 
     async def _beat(self, started: bool, stats: dict[str, Any]) -> None:
         await self._database.call(

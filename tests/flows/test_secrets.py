@@ -48,8 +48,10 @@ async def test_a_new_password_is_not_kept_in_clear(platform: Running, charger: R
     assert KEY.hex() not in await everything_stored(platform)
 
 
-async def test_after_accepted_the_new_password_is_asked_for(platform: Running, charger: RawCharger) -> None:
+async def test_once_the_new_password_was_used_it_is_asked_for(platform: Running, charger: RawCharger) -> None:
     await change(platform, charger, "Accepted")
+    async with platform.plugged(additional_headers=basic(CHARGER, KEY)):
+        await platform.until("select true from public.chargers where has_password")
 
     for headers in ({}, basic(CHARGER, b"0123456789abcdef")):
         with pytest.raises(InvalidStatus):

@@ -19,7 +19,7 @@ from backend.api.application import create_app, equip
 from backend.database import SYSTEM, DirectDatabase, Scope
 from backend.services.directory import build_directory
 from backend.settings import load_settings
-from simulator import ChargerSpec, LinkOptions, SimulatedCharger, StepClock
+from simulator import ChargerSpec, SimulatedCharger, StepClock
 from tests.flows.running import CPO, Running, running
 from tests.support.waiting import eventually, eventually_found
 
@@ -201,7 +201,7 @@ class Lab:
         identity = await self.platform.register(f"TC-{number:03d}", password=password)
         station_spec = spec or ChargerSpec("AC", 22_000, connectors)
         clock = clock or StepClock(datetime.now(UTC).replace(microsecond=0) - PAST)
-        given = {"options": LinkOptions(password=password), **options}
+        given = {"password": password, **options}
         charger = SimulatedCharger(self.platform.url, identity, spec=station_spec, clock=clock, **given)
         async with charger:
             station = Station(self, charger, number)

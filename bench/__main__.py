@@ -1,4 +1,4 @@
-"""`python -m bench`: both servers under the same load in one run, one table, JSON beside it."""
+"""`python -m bench`: both servers under the same load in one run, a table per scale, JSON beside it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bench import phases, report
 from bench.agent import LoadFailed
 from bench.measure import Cores, pin
 from bench.phases import Figures, Plan, Target
-from bench.rows import KEYS, Result, results
+from bench.rows import KEYS, ROWS, Result, results
 from bench.servers import Baseline, DidNotStart, Platform
 
 SAVED = Path(__file__).resolve().parent / "results" / "latest.json"
@@ -32,14 +32,18 @@ QUICK = {
     "command_chargers": 50,
     "command_s": 4.0,
     "settle_s": 1.0,
+    "storm": 300,
+    "few": 50,
+    "calm_s": 4.0,
 }
+PLANS = {"town": Plan(), "nation": phases.NATION}
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
-    plan = Plan()
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--chargers", type=int, help=f"chargers that meter (default {plan.chargers})")
-    parser.add_argument("--seconds", type=float, help=f"measured seconds of metering (default {plan.seconds:g})")
+    parser.add_argument("--scale", default=",".join(PLANS), help="which tables, of %(default)s")
+    parser.add_argument("--chargers", type=int, help="chargers that meter (default 2000, 5000)")
+    parser.add_argument("--seconds", type=float, help=f"measured seconds of metering (default {Plan().seconds:g})")
     parser.add_argument("--rows", default=",".join(KEYS), help="which rows, of %(default)s")
     parser.add_argument("--only", choices=("platform", "baseline"), help="measure one of the two servers")
     parser.add_argument("--compression", action="store_true", help="offer compression while metering too")
@@ -47,26 +51,31 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--profile", action="store_true", help="where the OCPP server's time goes (cProfile)")
     parser.add_argument("--save", type=Path, default=SAVED, help="where the JSON goes")
     options = parser.parse_args(arguments)
-    options.rows = tuple(key.strip() for key in options.rows.split(","))
-    if unknown := set(options.rows) - set(KEYS):
-        parser.error(f"no such row: {', '.join(sorted(unknown))}; there are {', '.join(KEYS)}")
+    for name, known in (("rows", KEYS), ("scale", tuple(PLANS))):
+        wanted = tuple(key.strip() for key in getattr(options, name).split(","))
+        setattr(options, name, wanted)
+        if unknown := set(wanted) - set(known):
+            parser.error(f"no such {name}: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     return options
 
 
-def _plan(options: argparse.Namespace) -> Plan:
+def _plan(scale: str, options: argparse.Namespace) -> Plan:
     changes: dict[str, Any] = dict(QUICK) if options.quick else {}
-    given = {"chargers": options.chargers, "seconds": options.seconds}
+    given = {"chargers": options.chargers, "storm": options.chargers, "seconds": options.seconds}
     changes |= {name: value for name, value in given.items() if value is not None}
-    return dataclasses.replace(Plan(), compression=options.compression, **changes)
+    return dataclasses.replace(PLANS[scale], compression=options.compression, **changes)
 
 
-async def _measure(target: Target, cores: Cores, plan: Plan, rows: tuple[str, ...]) -> Figures:
+async def _measure(target: Target, cores: Cores, plan: Plan, rows: set[str]) -> Figures:
     """All figures of one server that the rows ask for."""
     figures: Figures = {}
+    ours = isinstance(target, Platform)
     wanted = [
-        (phases.metering, "cpu" in rows),
-        (phases.idle_and_storm, bool({"memory", "storm"} & set(rows))),
-        (phases.commands, "command" in rows and isinstance(target, Platform)),
+        (phases.metering, bool({"cpu", "flat"} & rows)),
+        (phases.growth, "flat" in rows and ours),
+        (phases.idle_and_storm, bool({"memory", "storm"} & rows)),
+        (phases.commands, "command" in rows and ours),
+        (phases.calm, "calm" in rows and ours),
     ]
     for phase, asked in wanted:
         if asked:
@@ -74,34 +83,50 @@ async def _measure(target: Target, cores: Cores, plan: Plan, rows: tuple[str, ..
             print(f"{target.name}: {phase.__name__.replace('_', ' ')} …", file=sys.stderr, flush=True)
             figures |= await phase(target, cores, plan)
             print(f"{target.name}: done in {perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
+    if few_us := figures.get("few_us_per_message"):
+        figures["cost_growth"] = figures["cost_us_per_message"] / few_us
     return figures
 
 
 async def _run(options: argparse.Namespace) -> int:
-    plan, cores = _plan(options), Cores.of_this_machine()
+    cores = Cores.of_this_machine()
     pin([os.getpid()], cores.rest)
-    began = perf_counter()
+    kept: dict[str, Any] = {}
+    failed = False
+    for scale in options.scale:
+        plan = _plan(scale, options)
+        began = perf_counter()
+        figures = await _figures(options, scale, plan, cores)
+        found = results(scale, options.rows, figures.get("platform"), figures.get("baseline"))
+        _print(scale, found, figures, cores, plan, perf_counter() - began)
+        kept[scale] = {"settings": _settings(plan, cores), "rows": report.rows(found), **figures}
+        failed = failed or report.failed(found)
+    report.save(options.save, kept)
+    return 1 if failed else 0
+
+
+async def _figures(options: argparse.Namespace, scale: str, plan: Plan, cores: Cores) -> dict[str, Figures]:
     figures: dict[str, Figures] = {}
+    rows = set(options.rows) & {row.key for row in ROWS[scale]}
     with tempfile.TemporaryDirectory(prefix="uniev-bench-", ignore_cleanup_errors=True) as name:
         directory = Path(name)
         if options.only != "platform":
-            figures["baseline"] = await _measure(Baseline(cores, directory), cores, plan, options.rows)
+            figures["baseline"] = await _measure(Baseline(cores, directory), cores, plan, rows)
         if options.only != "baseline":
-            figures["platform"] = await _measure_platform(options, plan, cores, directory)
-    found = results(options.rows, figures.get("platform"), figures.get("baseline"))
-    _print(found, figures, cores, plan, perf_counter() - began)
-    report.save(options.save, _settings(plan, cores), figures, found)
-    return 1 if report.failed(found) else 0
+            figures["platform"] = await _measure_platform(options, plan, cores, directory, rows)
+    return figures
 
 
-async def _measure_platform(options: argparse.Namespace, plan: Plan, cores: Cores, directory: Path) -> Figures:
+async def _measure_platform(
+    options: argparse.Namespace, plan: Plan, cores: Cores, directory: Path, rows: set[str]
+) -> Figures:
     # Imported here: the baseline alone needs neither the platform's packages nor its database.
     from bench.registry import Registry
 
     profile = directory / "profile" if options.profile else None
     async with Registry.filled(directory / "data", plan.identities) as registry:
         target = Platform(cores, directory, registry, profile)
-        figures = await _measure(target, cores, plan, options.rows)
+        figures = await _measure(target, cores, plan, rows)
     if profile is not None:
         report.print_profile(profile)
     return figures
@@ -118,10 +143,10 @@ def _settings(plan: Plan, cores: Cores) -> dict[str, Any]:
 
 
 def _print(
-    found: list[tuple[Result, str]], figures: dict[str, Figures], cores: Cores, plan: Plan, seconds: float
+    scale: str, found: list[tuple[Result, str]], figures: dict[str, Figures], cores: Cores, plan: Plan, seconds: float
 ) -> None:
     pinned = "server on a core of its own" if cores.server else "nothing pinned: this machine has one core"
-    print(f"\n{plan.chargers} chargers, {plan.seconds:g} s measured, {pinned}; the run took {seconds:.0f} s\n")
+    print(f"\n{scale}: {plan.chargers} chargers, {plan.seconds:g} s measured, {pinned}; the run took {seconds:.0f} s\n")
     print(report.table(found))
     for name, one in figures.items():
         for line in report.notes(name, one):

@@ -7,7 +7,7 @@ import contextlib
 import os
 from collections import Counter
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -48,11 +48,22 @@ class Plan:
     settle_s: float = 4.0
     connect_rate: float = 400.0
     compression: bool = False
+    storm: int = 2000
+    few: int = 500
+    calm_s: float = 8.0
+
+    @property
+    def crowd(self) -> int:
+        """Chargers of the metering and the storm; those of the commands have the numbers that follow."""
+        return max(self.chargers, self.storm)
 
     @property
     def identities(self) -> int:
         """How many chargers must be registered: the two fleets do not share sessions."""
-        return self.chargers + self.command_chargers
+        return self.crowd + self.command_chargers
+
+
+NATION = Plan(chargers=5000, storm=10_000, connect_rate=600.0)
 
 
 @contextlib.asynccontextmanager
@@ -108,6 +119,7 @@ async def metering(target: Target, cores: Cores, plan: Plan) -> Figures:
         figures |= {
             "cpu_us_per_reading": spent["server"] / readings * 1e6,
             "cpu_us_per_message": spent["server"] / all_calls * 1e6,
+            "cost_us_per_message": (spent["server"] + spent["postgres"]) / all_calls * 1e6,
         }
     if readings and running.postmaster is not None:
         figures["postgres_us_per_reading"] = spent["postgres"] / readings * 1e6
@@ -150,7 +162,7 @@ async def _measured(running: Running, agent: Agent, plan: Plan) -> tuple[dict[st
 async def idle_and_storm(target: Target, cores: Cores, plan: Plan) -> Figures:
     """Memory of idle, booted connections that offer compression; then all of them away and back at once."""
     async with _under_load(target, cores, plan, compression=True) as (running, agent):
-        await _connect(agent, plan.chargers, min(WARM_CHARGERS, plan.command_chargers), plan.connect_rate)
+        await _connect(agent, plan.crowd, min(WARM_CHARGERS, plan.command_chargers), plan.connect_rate)
         await agent.order("sessions", rate=plan.connect_rate, timeout_s=TIMEOUT_S)
         await agent.order("close", timeout_s=5.0)
         before = await _settled(running, plan)
@@ -161,7 +173,7 @@ async def idle_and_storm(target: Target, cores: Cores, plan: Plan) -> Figures:
         idle = await _settled(running, plan)
         await agent.order("close", timeout_s=10.0)
         closed = await _settled(running, plan)
-        storm = await _connect(agent, 0, plan.chargers, 0)
+        storm = await _connect(agent, 0, plan.storm, 0)
         return {
             "idle_problems": _problems(running, first["errors"], rest["errors"], storm["errors"]),
             # Memory that starting up left free hides part of what the first connections cost.
@@ -172,7 +184,8 @@ async def idle_and_storm(target: Target, cores: Cores, plan: Plan) -> Figures:
             "memory_missing": plan.chargers - first["accepted"] - rest["accepted"],
             "compressed": rest["compressed"] / max(1, rest["accepted"]),
             "storm_s": storm["seconds"],
-            "storm_refused": plan.chargers - storm["accepted"],
+            "storm_refused": plan.storm - storm["accepted"],
+            "storm_put_off": storm["put_off"],
             "idle": {
                 "rss_before": before,
                 "rss_half_connected": halfway,
@@ -194,22 +207,37 @@ async def _settled(running: Running, plan: Plan) -> int:
     return await asyncio.to_thread(settled_rss_bytes, running.processes, plan.settle_s, 4 * plan.settle_s)
 
 
+async def growth(target: Target, cores: Cores, plan: Plan) -> Figures:
+    """The metering of a few chargers, for what a message costs there. Runs after `metering`."""
+    few = await metering(target, cores, replace(plan, chargers=plan.few))
+    return {"few_us_per_message": few.get("cost_us_per_message"), "few": few, "few_problems": few["metering_problems"]}
+
+
+async def _ask_starts(running: Running, agent: Agent, plan: Plan, seconds: float, **options: Any) -> dict[str, Any]:
+    return await agent.order(
+        "commands",
+        within_s=seconds + 2 * TIMEOUT_S,
+        api_url=running.api_url,
+        token=running.token,
+        rate=COMMANDS_PER_S,
+        warm_s=min(5.0, plan.warm_s),
+        seconds=seconds,
+        meter_s=METER_S,
+        heartbeat_s=HEARTBEAT_S,
+        **options,
+    )
+
+
+def _starts_lost(report: dict[str, Any]) -> int:
+    return int(report["requests"] - report["on_wire"]["count"] + sum(report["errors"].values()))
+
+
 async def commands(target: Target, cores: Cores, plan: Plan) -> Figures:
     """Remote starts through the API while a fleet meters: from request to frame on the charger's wire."""
     async with _under_load(target, cores, plan, plan.compression, with_api=True) as (running, agent):
-        connected = await _connect(agent, plan.chargers, plan.command_chargers, plan.connect_rate)
+        connected = await _connect(agent, plan.crowd, plan.command_chargers, plan.connect_rate)
         opened = await agent.order("sessions", rate=plan.connect_rate, timeout_s=TIMEOUT_S)
-        report = await agent.order(
-            "commands",
-            within_s=plan.command_s + 2 * TIMEOUT_S,
-            api_url=running.api_url,
-            token=running.token,
-            rate=COMMANDS_PER_S,
-            warm_s=min(5.0, plan.warm_s),
-            seconds=plan.command_s,
-            meter_s=METER_S,
-            heartbeat_s=HEARTBEAT_S,
-        )
+        report = await _ask_starts(running, agent, plan, plan.command_s)
         metering_errors = report["metering"]["errors"]
         problems = _problems(running, connected["errors"], opened["errors"], report["errors"], metering_errors)
     on_wire = report["on_wire"]
@@ -217,6 +245,37 @@ async def commands(target: Target, cores: Cores, plan: Plan) -> Figures:
         "command_problems": problems,
         "remote_start_p50_ms": on_wire["p50_ms"],
         "remote_start_p99_ms": on_wire["p99_ms"],
-        "remote_start_lost": report["requests"] - on_wire["count"] + sum(report["errors"].values()),
+        "remote_start_lost": _starts_lost(report),
         "commands": report | {"sessions": opened},
+    }
+
+
+async def calm(target: Target, cores: Cores, plan: Plan) -> Figures:
+    """The same remote starts twice in one run: in quiet, and while all other chargers connect at once."""
+    async with (
+        _under_load(target, cores, plan, plan.compression, with_api=True) as (running, agent),
+        Agent.started(cores) as crowd,
+    ):
+        connected = await _connect(agent, plan.crowd, plan.command_chargers, plan.connect_rate)
+        await agent.order("sessions", rate=plan.connect_rate, timeout_s=TIMEOUT_S)
+        quiet = await _ask_starts(running, agent, plan, plan.calm_s)
+        await crowd.order("fleet", url=running.url, compression=True)
+        storms: list[asyncio.Task[dict[str, Any]]] = []
+
+        def begins(event: str) -> None:
+            if event == "begin":
+                storms.append(asyncio.create_task(_connect(crowd, 0, plan.chargers, 0)))
+
+        stormy = await _ask_starts(running, agent, plan, plan.calm_s, on_event=begins)
+        storm = await storms[0]
+        await crowd.order("close", timeout_s=5.0)
+        problems = _problems(running, connected["errors"], storm["errors"], quiet["errors"], stormy["errors"])
+    quiet_ms, stormy_ms = quiet["on_wire"]["p99_ms"], stormy["on_wire"]["p99_ms"]
+    return {
+        "calm_problems": problems,
+        "remote_start_p99_ms": quiet_ms,
+        "storm_start_p99_ms": stormy_ms,
+        "storm_slowdown": stormy_ms / quiet_ms,
+        "remote_start_lost": _starts_lost(quiet) + _starts_lost(stormy),
+        "calm": {"quiet": quiet, "stormy": stormy, "storm": storm},
     }

@@ -11,7 +11,7 @@ from typing import Any
 from bench.phases import Figures
 from bench.rows import FAIL, Result, Row
 
-PHASES = ("metering", "idle", "command")
+PHASES = ("metering", "few", "idle", "command", "calm")
 CROWDED = 0.1  # of a core
 STARVED_MS = 20.0
 COLUMNS = ("row", "platform", "baseline", "ratio", "must", "aim", "verdict")
@@ -42,9 +42,9 @@ def notes(name: str, figures: Figures) -> list[str]:
     return lines
 
 
-def save(path: Path, settings: dict[str, Any], figures: dict[str, Any], found: list[tuple[Result, str]]) -> None:
-    """Write everything measured as JSON, replacing the last run's."""
-    rows = [
+def rows(found: list[tuple[Result, str]]) -> list[dict[str, Any]]:
+    """The results as JSON objects."""
+    return [
         {
             "row": result.row.title,
             "unit": result.row.unit,
@@ -58,9 +58,12 @@ def save(path: Path, settings: dict[str, Any], figures: dict[str, Any], found: l
         }
         for result, verdict in found
     ]
+
+
+def save(path: Path, kept: dict[str, Any]) -> None:
+    """Write everything measured as JSON, by scale, replacing the last run's."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    whole = {"settings": settings, "rows": rows, **figures}
-    path.write_text(json.dumps(_plain(whole), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    path.write_text(json.dumps(_plain(kept), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def _plain(value: Any) -> Any:

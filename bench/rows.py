@@ -1,9 +1,10 @@
-"""The table: what is measured and what must hold. To add a row, add a `Row` and its figure in `phases.py`."""
+"""The tables: what is measured and what must hold, at the scale of a town (2,000 chargers) and of a nation (5,000,
+10,000 in its storm). To add a row, add a `Row` and its figure in `phases.py`."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.phases import Figures
@@ -31,33 +32,26 @@ class Row:
     none_of: str = ""
 
 
-ROWS = (
+_SHARED = {
+    "postgres": Row(
+        "cpu", "PostgreSQL CPU per MeterValues", "postgres_us_per_reading", "µs", "ratio", against="cpu_us_per_reading"
+    ),
+    "message": Row("cpu", "CPU per message, heartbeats counted", "cpu_us_per_message", "µs", "ratio"),
+    "p50": Row("cpu", "answer to MeterValues, p50", "p50_ms", "ms"),
+    "p99": Row("cpu", "answer to MeterValues, p99", "p99_ms", "ms", "value", 100, 25),
+    "p999": Row("cpu", "answer to MeterValues, p99.9", "p999_ms", "ms"),
+    "lost": Row("cpu", "calls refused or unanswered", "calls_lost", "", "value", 0, 0),
+    "refused": Row("storm", "refused in that storm", "storm_refused", "", "value", 0, 0),
+    "put_off": Row("storm", "told once to boot again later", "storm_put_off", ""),
+}
+
+TOWN = (
     Row("cpu", "CPU per MeterValues", "cpu_us_per_reading", "µs", "ratio", 1 / 4, 1 / 8, none_of="calls_lost"),
-    Row(
-        "cpu",
-        "PostgreSQL CPU per MeterValues",
-        "postgres_us_per_reading",
-        "µs",
-        "ratio",
-        against="cpu_us_per_reading",
-    ),
-    Row("cpu", "CPU per message, heartbeats counted", "cpu_us_per_message", "µs", "ratio"),
-    Row("cpu", "answer to MeterValues, p50", "p50_ms", "ms"),
-    Row("cpu", "answer to MeterValues, p99", "p99_ms", "ms", "value", 100, 25),
-    Row("cpu", "answer to MeterValues, p99.9", "p999_ms", "ms"),
-    Row("cpu", "calls refused or unanswered", "calls_lost", "", "value", 0, 0),
-    Row(
-        "memory",
-        "memory per idle connection",
-        "memory_kib",
-        "KiB",
-        "value",
-        40,
-        20,
-        none_of="memory_missing",
-    ),
+    *(_SHARED[name] for name in ("postgres", "message", "p50", "p99", "p999", "lost")),
+    Row("memory", "memory per idle connection", "memory_kib", "KiB", "value", 40, 20, none_of="memory_missing"),
     Row("storm", "all connect and boot at once", "storm_s", "s", "value", 60, 3, none_of="storm_refused"),
-    Row("storm", "refused in that storm", "storm_refused", "", "value", 0, 0),
+    _SHARED["refused"],
+    _SHARED["put_off"],
     Row("command", "remote start to the wire, p50", "remote_start_p50_ms", "ms"),
     Row(
         "command",
@@ -71,7 +65,25 @@ ROWS = (
     ),
     Row("command", "remote starts lost or refused", "remote_start_lost", "", "value", 0, 0),
 )
-KEYS = tuple(dict.fromkeys(row.key for row in ROWS))
+
+NATION = (
+    Row("cpu", "CPU per MeterValues", "cpu_us_per_reading", "µs", "ratio", 1 / 6, 1 / 10, none_of="calls_lost"),
+    replace(_SHARED["postgres"], must=1 / 8, aim=1 / 16, none_of="calls_lost"),
+    *(_SHARED[name] for name in ("message", "p50", "p99")),
+    replace(_SHARED["p999"], must=500, aim=50),
+    _SHARED["lost"],
+    Row("memory", "memory per idle connection", "memory_kib", "KiB", "value", 30, 18, none_of="memory_missing"),
+    Row("storm", "all connect and boot at once", "storm_s", "s", "value", 60, 12, none_of="storm_refused"),
+    _SHARED["refused"],
+    _SHARED["put_off"],
+    Row("flat", "cost per message, PostgreSQL counted, × that of few", "cost_growth", "×", "value", 1.3, 1.0),
+    Row("calm", "remote start to the wire, p99", "remote_start_p99_ms", "ms"),
+    Row("calm", "the same while all others connect", "storm_start_p99_ms", "ms"),
+    Row("calm", "in the storm, × quiet", "storm_slowdown", "×", "value", 3, 2, none_of="remote_start_lost"),
+)
+
+ROWS = {"town": TOWN, "nation": NATION}
+KEYS = tuple(dict.fromkeys(row.key for rows in ROWS.values() for row in rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +102,12 @@ class Result:
         return self.platform / self.baseline
 
 
-def results(keys: tuple[str, ...], platform: Figures | None, baseline: Figures | None) -> list[tuple[Result, str]]:
+def results(
+    scale: str, keys: tuple[str, ...], platform: Figures | None, baseline: Figures | None
+) -> list[tuple[Result, str]]:
     """The rows asked for, each with its verdict (empty where nothing is demanded or nothing was measured)."""
     found = []
-    for row in (row for row in ROWS if row.key in keys):
+    for row in (row for row in ROWS[scale] if row.key in keys):
         result = Result(row, _number(platform, row.figure), _number(baseline, row.against or row.figure))
         found.append((result, _verdict(result, platform)))
     return found

@@ -51,26 +51,36 @@ def test_a_callerror_and_a_missing_answer_are_told_apart() -> None:
 )
 def test_the_cpu_row_is_judged_by_the_ratio(cpu_us: float, verdict: str) -> None:
     platform = {"cpu_us_per_reading": cpu_us, "calls_lost": 0}
-    found = results(("cpu",), platform, {"cpu_us_per_reading": 1000.0})
+    found = results("town", ("cpu",), platform, {"cpu_us_per_reading": 1000.0})
     assert found[0][1] == verdict
 
 
 def test_a_cheap_server_that_loses_calls_fails() -> None:
     platform = {"cpu_us_per_reading": 1.0, "calls_lost": 3}
-    found = results(("cpu",), platform, {"cpu_us_per_reading": 1000.0})
+    found = results("town", ("cpu",), platform, {"cpu_us_per_reading": 1000.0})
     assert found[0][1] == FAIL
     assert failed(found)
 
 
 def test_a_figure_that_could_not_be_measured_fails() -> None:
-    found = results(("command",), {"remote_start_p99_ms": math.nan, "remote_start_lost": 0}, None)
+    found = results("town", ("command",), {"remote_start_p99_ms": math.nan, "remote_start_lost": 0}, None)
     assert {result.row.figure: verdict for result, verdict in found}["remote_start_p99_ms"] == FAIL
 
 
 def test_the_table_shows_limits_in_the_form_they_were_set() -> None:
-    found = results(("cpu",), {"cpu_us_per_reading": 120.0, "calls_lost": 0}, {"cpu_us_per_reading": 1000.0})
+    found = results("town", ("cpu",), {"cpu_us_per_reading": 120.0, "calls_lost": 0}, {"cpu_us_per_reading": 1000.0})
     line = table(found).splitlines()[2]
     assert "120 µs" in line
     assert "0.120" in line
     assert "≤ 1/4" in line
     assert line.endswith(AIM)
+
+
+def test_a_nation_is_judged_more_strictly_than_a_town() -> None:
+    platform = {"cpu_us_per_reading": 200.0, "postgres_us_per_reading": 130.0, "calls_lost": 0}
+    baseline = {"cpu_us_per_reading": 1000.0}
+    verdicts = {
+        scale: [verdict for _, verdict in results(scale, ("cpu",), platform, baseline)][:2]
+        for scale in ("town", "nation")
+    }
+    assert verdicts == {"town": [MUST, ""], "nation": [FAIL, FAIL]}

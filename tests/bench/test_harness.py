@@ -33,11 +33,16 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, Any]]:
     """One short run of everything: its table, and the JSON it saved."""
     saved = tmp_path_factory.mktemp("bench") / "latest.json"
     done = subprocess.run(
-        _command("--save", str(saved)), cwd=ROOT, capture_output=True, text=True, timeout=240, check=False
+        _command("--scale", "town", "--save", str(saved)),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
     )
     # 1 says that a figure is beyond its limit, which a busy machine may well bring about.
     assert done.returncode in (0, 1), done.stdout + done.stderr
-    return done.stdout, json.loads(saved.read_text())
+    return done.stdout, json.loads(saved.read_text())["town"]
 
 
 @pytest.mark.parametrize("server", ["baseline", "platform"])
@@ -67,6 +72,17 @@ def test_postgresql_has_a_line_of_its_own(run: tuple[str, dict[str, Any]]) -> No
     assert kept["platform"]["postgres_us_per_reading"] >= 0
     assert "postgres_us_per_reading" not in kept["baseline"]
     assert "PostgreSQL CPU per MeterValues" in table
+
+
+def test_a_storm_beside_commands_and_a_few_chargers_are_measured(tmp_path: Path) -> None:
+    saved = tmp_path / "latest.json"
+    sizes = ("--scale", "nation", "--rows", "flat,calm", "--only", "platform", "--save", str(saved))
+    done = subprocess.run(_command(*sizes), cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    figures = json.loads(saved.read_text())["nation"]["platform"]
+    assert figures["calm"]["storm"]["accepted"] == CHARGERS, figures["calm_problems"]
+    assert figures["remote_start_lost"] == 0, figures["calm_problems"]
+    assert min(figures["storm_slowdown"], figures["cost_growth"]) > 0
 
 
 def test_interrupted_it_stops_what_it_started(tmp_path: Path) -> None:

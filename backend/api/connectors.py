@@ -29,9 +29,12 @@ async def list_connectors(
     state: Annotated[
         list[ConnectorState] | None, Query(description="Only in this state; several may be named.")
     ] = None,
+    q: Annotated[
+        str | None, Query(max_length=100, description="Part of what the charger or its station bears.")
+    ] = None,
 ) -> ItemList[Connector]:
     """By charger and number, with the running session. Offline overrides the last status."""
     found = await services.connectors.list(
-        caller.scope, page.request, station_ids=station_id, charger_id=charger_id, states=state
+        caller.scope, page.request, station_ids=station_id, charger_id=charger_id, states=state, text=q
     )
     return page.answer(found)

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from backend.database import Database
 from backend.domain.scope import Scope
-from backend.services.records import Page, PageRequest, Record, given, own_rows, select_page
+from backend.services.records import Page, PageRequest, Record, given, own_rows, select_page, within
 
 
 class ConnectorState(StrEnum):
@@ -77,11 +77,17 @@ class Connectors:
         station_ids: Sequence[str] | None = None,
         charger_id: str | None = None,
         states: Sequence[ConnectorState] | None = None,
+        text: str | None = None,
     ) -> Page[Connector]:
         """By charger, EVSE and connector number."""
         where = [
             *own_rows(scope),
-            *given(("station_id", "in", station_ids), ("charger_id", "eq", charger_id), ("state", "in", states)),
+            *given(
+                ("station_id", "in", station_ids),
+                ("charger_id", "eq", charger_id),
+                ("state", "in", states),
+                ("search_text", "ilike", within(text)),
+            ),
         ]
         order = [("charger_id", "asc"), ("evse_id", "asc"), ("connector_id", "asc")]
         return await select_page(

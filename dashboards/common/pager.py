@@ -20,11 +20,13 @@ def trail(name: str, wanted: Any) -> Trail:
     return walked
 
 
-def turn(name: str, walked: Trail, next_cursor: str | None) -> None:
-    """Newer and older, also by the arrow keys, as the buttons say. One such pair a page."""
+def turn(
+    name: str, walked: Trail, next_cursor: str | None, *, words: tuple[str, str] = ("page.newer", "page.older")
+) -> None:
+    """Back and on, also by the arrow keys, as the buttons say. One such pair a page."""
     with st.container(horizontal=True):
         st.button(
-            t("page.newer"),
+            t(words[0]),
             icon=":material/chevron_left:",
             key=f"{name}_newer",
             disabled=len(walked) == 1,
@@ -33,7 +35,7 @@ def turn(name: str, walked: Trail, next_cursor: str | None) -> None:
             shortcut="Left",
         )
         st.button(
-            t("page.older"),
+            t(words[1]),
             icon=":material/chevron_right:",
             key=f"{name}_older",
             disabled=not next_cursor,

@@ -18,7 +18,7 @@ from dashboards.common.texts import t
 from dashboards.common.viewer import Viewer
 from dashboards.common.widgets import as_of, crumbs, empty
 from dashboards.cpo import data, messages, orders, timeline
-from dashboards.cpo.rows import Row, charger_header, last_status, plug_error, plug_number, trouble
+from dashboards.cpo.rows import Row, charger_header, last_status, plug_error, plug_number, trouble, whole_charger
 
 TIMELINE_ROWS = 20
 ACTIONS = (
@@ -87,6 +87,8 @@ def _connector_words(plug: Row, viewer: Viewer) -> Markup:
     parts = [Markup("<b>{}</b>").format(t("live.connector_n", n=plug_number(plug))), badge(plug["state"])]
     if plug["state"] == "offline":
         parts.append(Markup('<span class="soft">{}</span>').format(last_status(plug)))
+    if whole := whole_charger(plug):
+        parts.append(whole)
     parts.append(Markup('<span class="soft">{} {}</span>').format(t("charger.since"), ago(plug["status_at"])))
     if words := plug_error(plug):
         parts.append(Markup('<span class="alert">{}</span>').format(words))
@@ -149,10 +151,11 @@ def log(viewer: Viewer) -> None:
     found = data.charger(viewer, charger_id)
     if found is None:
         return
-    answer = data.messages(viewer, charger_id, param("action"))
-    if not answer.items:
+    answer = data.exchanges(viewer, charger_id, {"action": param("action")})
+    if answer is None or not answer.items:
         return empty("log.nothing" if param("action") else "log.empty", key="no_messages")
     draw(as_of(answer, t("log.zone", zone=f.zone_letters(found.data["station_timezone"]))), "log_as_of")
+    draw(link("message_log", t("log.open"), charger=charger_id), "log_link")
     draw(messages.log(answer.items, found.data["station_timezone"], viewer.language), "log")
 
 

@@ -12,31 +12,44 @@ EXPORT_CAP = 10_000
 
 
 def overview(viewer: Viewer) -> Answer:
-    return read(viewer, "/api/analytics/dashboard")
+    return read(viewer, "/api/analytics/dashboard", stations=False)
 
 
 def energy_by_day(viewer: Viewer, days: int) -> Answer:
     return read(viewer, "/api/analytics/energy", days=days)
 
 
-def stations(viewer: Viewer) -> Answer:
-    return read(viewer, "/api/stations", cap=LIST_CAP)
+def live_stations(viewer: Viewer, q: str | None, state: str | None, cursor: str | None, limit: int) -> Answer:
+    """One page of stations with their connectors counted."""
+    return read(viewer, "/api/stations/live", q=q, state=state, cursor=cursor, limit=limit)
 
 
 def station(viewer: Viewer, station_id: str) -> Answer | None:
     return find(viewer, f"/api/stations/{station_id}")
 
 
-def chargers(viewer: Viewer, station_id: str | None = None) -> Answer:
-    return read(viewer, "/api/chargers", cap=LIST_CAP, station_id=station_id)
+def chargers(viewer: Viewer, *station_ids: str) -> Answer:
+    """The chargers of these stations."""
+    return read(viewer, "/api/chargers", cap=LIST_CAP, station_id=station_ids)
 
 
 def charger(viewer: Viewer, charger_id: str) -> Answer | None:
     return find(viewer, f"/api/chargers/{charger_id}")
 
 
-def connectors(viewer: Viewer, *, station_id: str | None = None, charger_id: str | None = None) -> Answer:
-    return read(viewer, "/api/connectors", cap=LIST_CAP, station_id=station_id, charger_id=charger_id)
+def connectors(viewer: Viewer, *station_ids: str, charger_id: str | None = None) -> Answer:
+    """The connectors of these stations, or of one charger."""
+    return read(viewer, "/api/connectors", cap=LIST_CAP, station_id=station_ids or None, charger_id=charger_id)
+
+
+def in_state(viewer: Viewer, state: str, limit: int) -> Answer:
+    """The first connectors in a state."""
+    return read(viewer, "/api/connectors", state=state, limit=limit)
+
+
+def all_connectors(viewer: Viewer, q: str | None, state: str | None) -> Answer:
+    """For the export: up to EXPORT_CAP rows, `more` when the filters leave even more."""
+    return read(viewer, "/api/connectors", cap=EXPORT_CAP, q=q, state=state)
 
 
 def session(viewer: Viewer, session_id: str) -> Answer | None:
@@ -61,8 +74,12 @@ def timeline(viewer: Viewer, charger_id: str, filters: dict[str, Any], cursor: s
     return read(viewer, f"/api/chargers/{charger_id}/timeline", **filters, cursor=cursor, limit=limit)
 
 
-def messages(viewer: Viewer, charger_id: str, action: str | None) -> Answer:
-    return read(viewer, f"/api/chargers/{charger_id}/messages", action=action, limit=100)
+def exchanges(
+    viewer: Viewer, charger_id: str, filters: dict[str, Any], cursor: str | None = None, limit: int = 50
+) -> Answer | None:
+    """OCPP calls with their answers; None for a charger that does not exist."""
+    path = f"/api/chargers/{charger_id}/messages/exchanges"
+    return find(viewer, path, **filters, cursor=cursor, limit=limit)
 
 
 def by(rows: Iterable[Row], column: str) -> dict[Any, list[Row]]:

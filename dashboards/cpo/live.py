@@ -1,89 +1,77 @@
-"""Every station, charger and connector as it is now. `?station=…` opens one station."""
+"""Every station, charger and connector as it is now, a page at a time. `?station=…` opens one station."""
 
 from datetime import UTC, datetime
 
 import streamlit as st
 from markupsafe import Markup
 
-from dashboards.common import door
+from dashboards.common import door, pager
 from dashboards.common import formats as f
 from dashboards.common.choices import chips, param, search
 from dashboards.common.frame import live
 from dashboards.common.panel import draw, link
 from dashboards.common.status import STATES, counts, word
 from dashboards.common.texts import t
-from dashboards.common.viewer import Viewer
-from dashboards.common.widgets import as_of, crumbs, csv_button, empty
+from dashboards.common.viewer import Viewer, require_viewer
+from dashboards.common.widgets import as_of, crumbs, csv_bytes, empty
 from dashboards.cpo import data
 from dashboards.cpo.rows import charger_table, station_header
 
 STATIONS_PER_PAGE = 10
 CSV_COLUMNS = (
     "station_name", "charger_id", "evse_id", "connector_id", "state", "status", "connected", "last_seen_at",
-    "error_code", "error_info", "power_w", "energy_wh", "soc_percent", "session_id", "status_at",
+    "error_code", "error_info", "charger_status", "charger_error_code", "power_w", "energy_wh", "soc_percent",
+    "session_id", "status_at",
 )  # fmt: skip
 
 
+def filters() -> tuple[str | None, str | None]:
+    """What is searched for, and the state that is wanted."""
+    return st.session_state.get("q", "").strip() or None, param("state")
+
+
 def everything(viewer: Viewer) -> None:
-    """The list under the filters: station by station, in the order of their names, so that nothing jumps."""
-    chargers, connectors = data.chargers(viewer), data.connectors(viewer)
-    extra = [t("live.capped", n=data.LIST_CAP)] if chargers.more or connectors.more else []
-    draw(as_of(connectors, *extra), "as_of")
-    if not chargers.items:
-        return empty("live.empty", key="empty")
-    shown = _matching(chargers.items, connectors.items)
-    if not shown:
-        return empty("live.nothing", key="nothing")
+    """One page of stations under the filters, in the order of their names, so that nothing jumps."""
+    q, state = filters()
+    walked = pager.trail("live", (q, state))
+    page = data.live_stations(viewer, q, state, walked[-1], STATIONS_PER_PAGE)
+    if not page.items:
+        draw(as_of(page), "as_of")
+        return empty("live.nothing" if q or state else "live.empty", key="nothing" if q or state else "empty")
+    places = [str(row["id"]) for row in page.items]
+    chargers, connectors = data.chargers(viewer, *places), data.connectors(viewer, *places)
+    draw(as_of(connectors), "as_of")
     plugs = data.by(connectors.items, "charger_id")
-    stations = list(data.by(shown, "station_id").values())
-    place = st.container()
-    page = _page(len(stations))
+    machines = data.by(chargers.items, "station_id")
     blocks = [
-        _station(rows, plugs, viewer) for rows in stations[(page - 1) * STATIONS_PER_PAGE : page * STATIONS_PER_PAGE]
+        _station(row, _matching(machines.get(row["id"], []), plugs, q, state), plugs, viewer) for row in page.items
     ]
-    with place:
-        draw(Markup().join(blocks), "list")
-    kept = {row["id"] for row in shown}
-    csv_button([row for row in connectors.items if row["charger_id"] in kept], CSV_COLUMNS, "connectors")
+    draw(Markup().join(blocks), "list")
+    pager.turn("live", walked, page.data.get("next_cursor"), words=("page.previous", "page.next"))
 
 
-def _matching(chargers: list[data.Row], connectors: list[data.Row]) -> list[data.Row]:
-    """Chargers that the search and the state filter leave, ordered by station and identity."""
-    needle, state = st.session_state.get("q", "").strip().lower(), param("state")
-    in_state = {row["charger_id"] for row in connectors if row["state"] == state}
-    rows = [
-        row
-        for row in chargers
-        if (not state or row["id"] in in_state)
-        and needle in " ".join(str(row.get(k) or "") for k in ("id", "name", "station_name", "vendor", "model")).lower()
-    ]
-    return sorted(rows, key=lambda row: (row["station_name"] or "", row["station_id"] or "", row["id"]))
+def _matching(
+    chargers: list[data.Row], plugs: dict[str, list[data.Row]], q: str | None, state: str | None
+) -> list[data.Row]:
+    """Chargers of a station that was found, by identity: those that were searched for, or all if it was the station."""
+    bears = ("id", "name", "vendor", "model", "serial_number")
+    rows = [row for row in chargers if not state or any(plug["state"] == state for plug in plugs.get(row["id"], []))]
+    meant = [row for row in rows if q and q.lower() in " ".join(str(row.get(k) or "") for k in bears).lower()]
+    return sorted(meant or rows, key=lambda row: str(row["id"]))
 
 
-def _page(stations: int) -> int:
-    pages = -(-stations // STATIONS_PER_PAGE)
-    if pages < 2:
-        return 1
-    return min(int(st.pagination(pages, key="page")), pages)
-
-
-def _station(chargers: list[data.Row], plugs: dict[str, list[data.Row]], viewer: Viewer) -> Markup:
-    first = chargers[0]
-    mine = [plug for row in chargers for plug in plugs.get(row["id"], [])]
-    tally: dict[str, int] = {}
-    for plug in mine:
-        tally[plug["state"]] = tally.get(plug["state"], 0) + 1
-    power = sum(plug["power_w"] or 0 for plug in mine if plug["session_id"])
-    clock = f.when(datetime.now(UTC).isoformat(), first["station_timezone"], viewer.language)
+def _station(row: data.Row, chargers: list[data.Row], plugs: dict[str, list[data.Row]], viewer: Viewer) -> Markup:
+    clock = f.when(datetime.now(UTC).isoformat(), row["timezone"], viewer.language)
+    nobody = Markup('<p class="soft none">{}</p>').format(t("live.empty_station.title"))
     return Markup(
         '<section class="station"><header><span class="name">{}</span><span class="soft">{}</span>{}'
         '<span class="push num">{}</span></header>{}</section>'
     ).format(
-        link("live", first["station_name"] or t("live.no_station"), station=first["station_id"]),
+        link("live", row["name"], station=row["id"]),
         clock,
-        counts(tally),
-        f.power(power, viewer.language),
-        charger_table(chargers, plugs, viewer.language),
+        counts(row["connectors"]),
+        f.power(row["power_w"], viewer.language),
+        charger_table(chargers, plugs, viewer.language) if chargers else nobody,
     )
 
 
@@ -92,7 +80,7 @@ def one_station(viewer: Viewer) -> None:
     found = data.station(viewer, station_id)
     if found is None:
         return empty("live.no_such_station", key="no_station")
-    chargers, connectors = data.chargers(viewer, station_id), data.connectors(viewer, station_id=station_id)
+    chargers, connectors = data.chargers(viewer, station_id), data.connectors(viewer, station_id)
     with st.container(key="fixed_head"):
         draw(station_header(found.data, chargers.items, connectors.items, viewer.language), "station_head")
     draw(as_of(connectors), "as_of")
@@ -107,6 +95,20 @@ def one_station(viewer: Viewer) -> None:
     draw(link("sessions", t("live.station_sessions"), station=station_id), "to_sessions")
 
 
+def export(viewer: Viewer) -> None:
+    """The file is made when it is asked for, with the filters of that moment."""
+    st.download_button(
+        t("live.export"),
+        lambda: csv_bytes(data.all_connectors(viewer, *filters()).items, CSV_COLUMNS),
+        file_name="uniev-connectors.csv",
+        mime="text/csv",
+        icon=":material/download:",
+        help=t("sessions.export_help", n=f.number(data.EXPORT_CAP, viewer.language)),
+        key="csv_connectors",
+        on_click="ignore",
+    )
+
+
 if param("station"):
     crumbs(("live", t("cpo.live.title"), {}), here=t("crumbs.station"))
     live(door.CPO, one_station)
@@ -115,3 +117,4 @@ else:
     search("q", t("live.search"), t("live.search_hint"))
     chips("state", t("column.state"), [s for s in STATES if s != "unknown"], word)
     live(door.CPO, everything)
+    export(require_viewer(door.CPO))

@@ -14,7 +14,7 @@ from dashboards.common.texts import t
 from dashboards.common.viewer import Viewer
 from dashboards.common.widgets import as_of, empty, line, table
 from dashboards.cpo import data
-from dashboards.cpo.rows import last_status, plug_error, plug_number
+from dashboards.cpo.rows import last_status, plug_error, plug_number, whole_charger
 
 ATTENTION = ("faulted", "offline", "unavailable")
 ATTENTION_ROWS = 8
@@ -27,8 +27,8 @@ def now(viewer: Viewer) -> None:
     if not figures["chargers"]["total"]:
         return empty("overview.empty", key="empty")
     _figures(figures, viewer)
-    _states(figures["connectors"])
-    _attention(viewer)
+    _states(figures["connectors"], viewer)
+    _attention(figures["connectors"], viewer)
 
 
 def _figures(figures: dict[str, Any], viewer: Viewer) -> None:
@@ -45,13 +45,19 @@ def _figures(figures: dict[str, Any], viewer: Viewer) -> None:
         column.metric(t(f"kpi.{name}.label"), value, help=t(f"kpi.{name}.help"), border=True)
 
 
-def _states(counts: dict[str, int]) -> None:
+def _states(counts: dict[str, int], viewer: Viewer) -> None:
     """One card per state that occurs, worst first; each opens the live list filtered to it."""
     cards = [
         Markup(
             '<a class="card" href="{}" data-go="1"><span class="badge">{}<span>{}</span></span>'
             '<b class="big">{}</b><span class="more">{}</span></a>'
-        ).format(address("live", state=state), shape(state, 18), word(state), counts[state], t("overview.show"))
+        ).format(
+            address("live", state=state),
+            shape(state, 18),
+            word(state),
+            f.number(counts[state], viewer.language),
+            t("overview.show"),
+        )
         for state in STATES
         if counts.get(state)
     ]
@@ -59,17 +65,20 @@ def _states(counts: dict[str, int]) -> None:
     draw(Markup('<div class="cards">{}</div>').format(Markup().join(cards)), "states")
 
 
-def _attention(viewer: Viewer) -> None:
-    """The connectors somebody should look at, worst first."""
-    rows = [row for row in data.connectors(viewer).items if row["state"] in ATTENTION]
+def _attention(by_state: dict[str, int], viewer: Viewer) -> None:
+    """The connectors somebody should look at, worst first; no more are read than are shown."""
+    total = sum(by_state.get(state, 0) for state in ATTENTION)
     st.subheader(t("overview.attention"))
-    if not rows:
+    if not total:
         return empty("overview.calm", key="calm")
-    rows.sort(key=lambda row: (ATTENTION.index(row["state"]), row["charger_id"], row["evse_id"]))
-    lines = [_attention_row(row, viewer) for row in rows[:ATTENTION_ROWS]]
+    rows: list[data.Row] = []
+    for state in ATTENTION:
+        if by_state.get(state) and len(rows) < ATTENTION_ROWS:
+            rows += data.in_state(viewer, state, ATTENTION_ROWS - len(rows)).items
+    lines = [_attention_row(row, viewer) for row in rows]
     draw(table(("state", "station", "connector", "error", "reported"), lines), "attention")
-    if len(rows) > ATTENTION_ROWS:
-        draw(link("live", t("overview.all_attention", n=len(rows))), "attention_more")
+    if total > len(rows):
+        draw(link("live", t("overview.all_attention", n=f.number(total, viewer.language))), "attention_more")
 
 
 def _attention_row(row: data.Row, viewer: Viewer) -> Markup:
@@ -77,7 +86,7 @@ def _attention_row(row: data.Row, viewer: Viewer) -> Markup:
         badge(row["state"]),
         link("live", row["station_name"] or "–", station=row["station_id"]),
         link("charger", f"{row['charger_id']} · {plug_number(row)}", charger=row["charger_id"]),
-        last_status(row) if row["state"] == "offline" else plug_error(row) or "–",
+        last_status(row) if row["state"] == "offline" else plug_error(row) or whole_charger(row) or "–",
         f.when(row["status_at"] or row["last_seen_at"], row["station_timezone"], viewer.language),
     )
 

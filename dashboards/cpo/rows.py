@@ -61,6 +61,8 @@ def _plug(plug: Row, language: Language) -> Markup:
     parts = [Markup('<span class="no">{}</span>').format(plug_number(plug)), badge(plug["state"])]
     if plug["state"] == "offline":
         parts.append(Markup('<span class="soft">{}</span>').format(last_status(plug)))
+    if whole := whole_charger(plug):
+        parts.append(whole)
     if plug["session_id"]:
         figures = " · ".join(
             text
@@ -91,6 +93,18 @@ def last_status(plug: Row) -> str:
         return t("live.no_status")
     key = f"ocpp.{status}"
     return t("live.last_status", status=t(key) if known(key) else status)
+
+
+def whole_charger(plug: Row) -> Markup:
+    """What the whole unit says of itself, where that keeps this connector from serving; empty otherwise."""
+    status = plug.get("charger_status")
+    if status not in ("Faulted", "Unavailable"):
+        return Markup("")
+    code = plug.get("charger_error_code")
+    why = "" if code in (None, "NoError") else f" · {fault(code)}"
+    return Markup('<span class="badge whole">{}<span>{} {}{}</span></span>').format(
+        shape(status.lower(), 14), t("live.whole_charger"), t(f"ocpp.{status}"), why
+    )
 
 
 def plug_error(plug: Row) -> str | None:

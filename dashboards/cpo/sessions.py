@@ -8,10 +8,10 @@ from markupsafe import Markup
 
 from dashboards.common import door, pager
 from dashboards.common import formats as f
-from dashboards.common.api import ApiDown
-from dashboards.common.choices import chips, dropdown, param, search
+from dashboards.common.choices import chips, param, search
 from dashboards.common.frame import live
 from dashboards.common.panel import draw, link
+from dashboards.common.places import station_picker
 from dashboards.common.texts import t
 from dashboards.common.viewer import Viewer, require_viewer
 from dashboards.common.widgets import as_of, csv_bytes, empty, line, table
@@ -28,10 +28,9 @@ CSV_COLUMNS = (
 
 
 def filter_bar(viewer: Viewer) -> None:
-    names = _stations(viewer)
     one, two, three, four = st.columns([3, 2, 2, 3], vertical_alignment="bottom")
     with one:
-        dropdown("station", t("column.station"), list(names), lambda code: names[code], t("sessions.all_stations"))
+        station_picker(viewer, t("column.station"), t("sessions.all_stations"))
     with two:
         search("charger", t("column.charger"), t("sessions.charger_hint"), labelled=True)
     with three:
@@ -39,14 +38,6 @@ def filter_bar(viewer: Viewer) -> None:
     with four:
         st.date_input(t("sessions.days"), value=[], key="days", bind="query-params", format="DD/MM/YYYY")
     chips("open", t("column.state"), ("true", "false"), lambda code: t(f"sessions.open_{code}"))
-
-
-def _stations(viewer: Viewer) -> dict[str, str]:
-    """Names by id; none while the API is down, so that the other filters stay usable."""
-    try:
-        return {row["id"]: row["name"] for row in data.stations(viewer).items}
-    except ApiDown:
-        return {}
 
 
 def filters() -> dict[str, Any]:

@@ -9,6 +9,7 @@ from dashboards.common import desk, door
 from dashboards.common.api import ApiDown, ApiRefused
 from dashboards.common.frame import forgiving, live
 from dashboards.common.panel import ago, draw
+from dashboards.common.places import station_picker
 from dashboards.common.texts import t
 from dashboards.common.viewer import Viewer, require_viewer
 from dashboards.common.widgets import as_of, empty, failed, line, table
@@ -41,22 +42,13 @@ def form(viewer: Viewer) -> None:
     if viewer.role != "emsv_admin":
         st.caption(t("approvals.admins_only"))
         return
-    chargers, places = data.waiting(viewer).items, data.stations(viewer).items
+    chargers = data.waiting(viewer).items
     if not chargers:
         return
-    names = {row["id"]: f"{row['name']} · {row['city'] or '–'}" for row in places}
     st.subheader(t("approvals.heading"))
-    with st.form("approve", clear_on_submit=False):
-        charger = st.selectbox(t("column.charger"), [row["id"] for row in chargers], index=None, key="approve_charger")
-        place = st.selectbox(
-            t("column.station"),
-            list(names),
-            index=None,
-            format_func=lambda code: names[code],
-            key="approve_station",
-        )
-        sent = st.form_submit_button(t("approvals.approve"), type="primary", icon=":material/how_to_reg:")
-    if sent:
+    charger = st.selectbox(t("column.charger"), [row["id"] for row in chargers], index=None, key="approve_charger")
+    place = station_picker(viewer, t("column.station"), t("nation.choose_none"))
+    if st.button(t("approvals.approve"), key="approve", type="primary", icon=":material/how_to_reg:"):
         _approve(viewer, charger, place)
 
 

@@ -7,15 +7,25 @@ CAP = 20_000
 
 
 def overview(viewer: Viewer) -> Answer:
-    return read(viewer, "/api/analytics/dashboard")
+    return read(viewer, "/api/analytics/dashboard", stations=False)
 
 
 def cpos(viewer: Viewer) -> Answer:
     return read(viewer, "/api/cpos", cap=CAP)
 
 
-def stations(viewer: Viewer) -> Answer:
-    return read(viewer, "/api/stations", cap=CAP)
+def station_map(viewer: Viewer) -> Answer:
+    """Place and look of every station."""
+    return read(viewer, "/api/analytics/map")
+
+
+def operator_figures(viewer: Viewer) -> Answer:
+    return read(viewer, "/api/analytics/operators")
+
+
+def live_station(viewer: Viewer, station_id: str) -> Answer:
+    """One station with its connectors counted; no row when there is none."""
+    return read(viewer, "/api/stations/live", station_id=station_id, limit=1)
 
 
 def waiting(viewer: Viewer) -> Answer:

@@ -50,7 +50,7 @@ def _stations(key: str) -> Response:
         return JSONResponse([], 403)
     api: Api = door.api(door.EMSV, key)
     try:
-        rows = api.get("/api/analytics/dashboard")["stations"]
+        rows = api.get("/api/analytics/map")["items"]
     except (SignedOut, ApiRefused):
         return JSONResponse([], 403)
     except ApiDown:

@@ -8,9 +8,9 @@ from markupsafe import Markup
 
 from dashboards.common import door
 from dashboards.common import formats as f
-from dashboards.common.choices import dropdown
 from dashboards.common.frame import live
 from dashboards.common.panel import draw, link
+from dashboards.common.places import station_picker
 from dashboards.common.status import STATES, counts, shape, word
 from dashboards.common.texts import t
 from dashboards.common.viewer import Viewer
@@ -28,16 +28,21 @@ def now(viewer: Viewer) -> None:
     said = answer.data
     draw(as_of(answer), "as_of")
     _figures(said, viewer)
-    if not said["stations"]:
+    if not said["chargers"]["total"]:
         return empty("nation.empty", key="empty")
+    draw(_states(said["connectors"], viewer), "states")
+
+
+def places(viewer: Viewer) -> None:
+    """The map and, for keyboards and screen readers too, one station chosen by name."""
     left, right = st.columns([7, 3])
+    answer = data.station_map(viewer)
     with left, st.container(key="map_box"):
-        _map(said["stations"])
+        _map(answer.items)
+        draw(as_of(answer), "map_as_of")
     with right:
-        st.subheader(t("nation.states"))
-        draw(_states(said["connectors"], viewer), "states")
         st.subheader(t("nation.station"))
-        _one(said["stations"], viewer)
+        _one(viewer)
 
 
 def _figures(said: dict[str, Any], viewer: Viewer) -> None:
@@ -55,14 +60,15 @@ def _figures(said: dict[str, Any], viewer: Viewer) -> None:
 
 
 def _states(by_state: dict[str, int], viewer: Viewer) -> Markup:
-    lines = Markup().join(
-        Markup('<tr><td><span class="badge">{}<span>{}</span></span></td><td class="num"><b>{}</b></td></tr>').format(
-            shape(state, 18), word(state), f.number(by_state[state], viewer.language)
-        )
+    """Connectors of the nation by state, worst first, in one line."""
+    cards = Markup().join(
+        Markup(
+            '<div class="card slim"><span class="badge">{}<span>{}</span></span> <b class="num">{}</b></div>'
+        ).format(shape(state, 18), word(state), f.number(by_state[state], viewer.language))
         for state in STATES
         if by_state.get(state)
     )
-    return Markup("<table><tbody>{}</tbody></table>").format(lines)
+    return Markup('<div class="cards" role="group" aria-label="{}">{}</div>').format(t("nation.states"), cards)
 
 
 def _map(rows: list[dict[str, Any]]) -> None:
@@ -117,26 +123,22 @@ def _symbols(version: str) -> pdk.Layer:
     )
 
 
-def _one(rows: list[dict[str, Any]], viewer: Viewer) -> None:
-    """The same choice as a click on the map would give, for keyboards and screen readers too."""
-    by_id = {row["id"]: row for row in rows}
-    chosen = dropdown(
-        "station", t("nation.choose"), list(by_id), lambda code: by_id[code]["name"], t("nation.choose_none")
-    )
-    if not chosen:
-        return
-    row = by_id[chosen]
-    draw(
-        Markup('<p><b>{}</b><br><span class="soft">{} · {}</span></p><p>{}</p><p>{} <b>{}</b></p>').format(
-            row["name"],
-            ", ".join(filter(None, (row["city"], row["province"]))),
-            f.zone_letters(row["timezone"]),
-            counts(row["connectors"]),
-            t("column.power"),
-            f.power(row["power_w"], viewer.language),
-        ),
-        "one_station",
-    )
+def _one(viewer: Viewer) -> None:
+    """The same choice as a click on the map would give."""
+    chosen = station_picker(viewer, t("nation.choose"), t("nation.choose_none"))
+    rows = data.live_station(viewer, chosen).items if chosen else []
+    for row in rows:
+        draw(
+            Markup('<p><b>{}</b><br><span class="soft">{} · {}</span></p><p>{}</p><p>{} <b>{}</b></p>').format(
+                row["name"],
+                ", ".join(filter(None, (row["city"], row["province"]))),
+                f.zone_letters(row["timezone"]),
+                counts(row["connectors"]),
+                t("column.power"),
+                f.power(row["power_w"], viewer.language),
+            ),
+            "one_station",
+        )
 
 
 def waiting(viewer: Viewer) -> None:
@@ -149,3 +151,4 @@ def waiting(viewer: Viewer) -> None:
 st.title(t("emsv.nation.title"))
 live(door.EMSV, waiting, every=10, key="waiting_region")
 live(door.EMSV, now)
+live(door.EMSV, places, every=10, key="places_region")

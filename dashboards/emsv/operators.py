@@ -21,7 +21,7 @@ def listing(viewer: Viewer) -> None:
     draw(as_of(answer), "as_of")
     if not answer.items:
         return empty("operators.empty", key="empty")
-    rows = figures.per_cpo(answer.items, data.stations(viewer).items, data.overview(viewer).data["stations"])
+    rows = figures.per_cpo(answer.items, data.operator_figures(viewer).items)
     draw(table(COLUMNS, [_row(row, viewer) for row in rows], numbers=("stations", "power")), "cpos")
     csv_button([_flat(row) for row in rows], ("id", "name", "status", "stations", "power_w", *STATES), "cpos")
 

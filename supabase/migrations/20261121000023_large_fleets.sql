@@ -38,7 +38,7 @@ select x.charger_id, x.evse_id, x.connector_id, x.cpo_id, h.station_id, h.statio
     case when s.id is not null then greatest(s.last_register_wh - s.meter_start_wh, 0) end as energy_wh,
     s.last_soc_percent as soc_percent, s.last_reading_at,
     h.status as charger_status, h.error_code as charger_error_code, h.error_info as charger_error_info,
-    h.status_at as charger_status_at
+    h.status_at as charger_status_at, h.search_text
 from public.connectors x
 join public.charger_live h on h.id = x.charger_id
 left join lateral (

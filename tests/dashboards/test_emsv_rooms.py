@@ -75,8 +75,8 @@ def test_a_discovered_charger_is_approved_into_a_station(room: Room, nation: Nat
     app = room(EMSV, "approvals").run()
     assert "NEW-CHARGER-1" in words(app)
     app.selectbox(key="approve_charger").set_value("NEW-CHARGER-1")
-    app.selectbox(key="approve_station").set_value(station["id"])
-    app.button(key="FormSubmitter:approve-Setujui").click().run()
+    app.selectbox(key="choose_station").set_value(station["id"])
+    app.button(key="approve").click().run()
     assert not app.exception
     assert "disetujui" in words(app)
     charger = nation.get(EMSV, "/api/chargers/NEW-CHARGER-1")

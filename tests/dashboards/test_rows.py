@@ -3,12 +3,13 @@
 import re
 from typing import Any
 
+import pytest
 from markupsafe import Markup
 
 from dashboards.common.status import COLOURS, STATES, counts, display, svg
-from dashboards.cpo.messages import frame, log, pairs
+from dashboards.cpo.messages import frame, log
 from dashboards.cpo.receipts import progress
-from dashboards.cpo.rows import charger_table, plug_number
+from dashboards.cpo.rows import charger_table, plug_number, whole_charger
 from dashboards.emsv import figures
 
 CHARGER: dict[str, Any] = {
@@ -48,6 +49,15 @@ def test_a_fault_of_the_whole_charger_hides_no_connector() -> None:
     text = table({"status": "Faulted", "error_code": "GroundFailure"}, {}, {"evse_id": 2, "state": "charging"})
     assert "1 Tersedia 2 Mengisi" in text
     assert "Seluruh unit: arus bocor ke tanah (GroundFailure)" in text
+
+
+@pytest.mark.parametrize(("status", "word"), [("Faulted", "Gangguan"), ("Unavailable", "Tidak beroperasi")])
+def test_what_the_whole_charger_says_stands_beside_the_connectors_own_state(status: str, word: str) -> None:
+    whole = {"charger_status": status, "charger_error_code": "GroundFailure"}
+    text = table({"status": status}, whole, {**whole, "evse_id": 2, "state": "charging"})
+    said = f"Seluruh unit: {word} · arus bocor ke tanah (GroundFailure)"
+    assert f"1 Tersedia {said} 2 Mengisi {said}" in text
+    assert "Seluruh unit" not in plain(whole_charger({**PLUG, "charger_status": "Available"}))
 
 
 def test_each_connector_tells_its_own_error() -> None:
@@ -115,66 +125,58 @@ def test_a_receipt_tells_every_bad_end_from_the_others() -> None:
     assert "tidak dijawab ✓ hasil terlihat 10.00.30" in late
 
 
-def message(number: int, direction: str, kind: str, payload: str, pair: str = "p1") -> dict[str, Any]:
-    at = f"2026-11-21T03:00:0{number}Z"
-    latency = 12.0 if kind != "call" else None
-    return {"id": number, "at": at, "direction": direction, "kind": kind, "action": "Heartbeat", "pair_id": pair,
-            "latency_ms": latency, "payload": payload}  # fmt: skip
+def exchange(**members: Any) -> dict[str, Any]:
+    return {"at": "2026-11-21T03:00:01Z", "direction": "in", "action": "Heartbeat", "pair_id": "p1",
+            "outcome": "answered", "error_code": None, "latency_ms": 12.0, "request": '[2,"p1","Heartbeat",{}]',
+            "response": '[3,"p1",{"status":"Accepted"}]', "answered_at": None, **members}  # fmt: skip
 
 
-def test_the_log_pairs_a_call_with_the_answer_of_the_other_side() -> None:
-    call = message(1, "in", "call", '[2,"p1","Heartbeat",{}]')
-    answer = message(2, "out", "result", '[3,"p1",{"status":"Accepted"}]')
-    ours = message(3, "out", "call", '[2,"p1","Reset",{}]')  # the same id, used by the other side
-    assert pairs([ours, answer, call]) == [(ours, None), (call, answer)]
-    text = plain(log([answer, call], "Asia/Makassar", "id"))
-    assert "11.00.01 → masuk Heartbeat Accepted 12 ms" in text
+def test_a_call_stands_in_one_line_with_its_answer_and_latency() -> None:
+    assert "11.00.01 → masuk Heartbeat Accepted 12 ms" in plain(log([exchange()], "Asia/Makassar", "id"))
+
+
+def test_a_call_without_an_answer_says_whether_one_may_still_come() -> None:
+    alone = exchange(response=None, latency_ms=None, direction="out", action="Reset")
+    assert "← keluar Reset menunggu jawaban –" in plain(log([{**alone, "outcome": "waiting"}], None, "id"))
+    assert "tidak dijawab" in plain(log([{**alone, "outcome": "unanswered"}], None, "id"))
 
 
 def test_a_broken_frame_stays_in_the_log_as_it_came() -> None:
-    bad = message(1, "in", "bad", "{not json", "")
-    assert frame(bad) == "{not json"
+    bad = exchange(outcome="bad", action=None, request="{not json", response=None, error_code="FormationViolation")
+    assert frame("{not json") == "{not json"
+    assert "bingkai rusak FormationViolation" in plain(log([bad], None, "id"))
     assert "{not json" in plain(log([bad], None, "id"))
 
 
 def test_an_error_answer_shows_its_code() -> None:
-    call = message(1, "out", "call", '[2,"p1","Reset",{"type":"Soft"}]')
-    error = message(2, "in", "error", '[4,"p1","NotSupported","no reset",{}]')
-    assert "NotSupported · no reset" in plain(log([error, call], None, "id"))
-
-
-def place(number: str, at: tuple[float, float] | None, connectors: dict[str, int], power_w: float) -> dict[str, Any]:
-    latitude, longitude = at or (None, None)
-    return {"id": number, "name": number.upper(), "city": None, "latitude": latitude, "longitude": longitude,
-            "connectors": connectors, "power_w": power_w}  # fmt: skip
+    refused = exchange(outcome="error", response='[4,"p1","NotSupported","no reset",{}]', error_code="NotSupported")
+    assert "NotSupported · no reset" in plain(log([refused], None, "id"))
 
 
 STATIONS = [
-    place("a", (-3.7, 128.2), {"faulted": 1, "available": 3}, 0),
-    place("b", (-6.2, 106.8), {"charging": 2}, 90_000),
-    place("c", None, {}, 0),
+    {"id": "a", "name": "A", "city": "Ambon", "latitude": -3.7, "longitude": 128.2, "state": "faulted"},
+    {"id": "b", "name": "B", "city": None, "latitude": -6.2, "longitude": 106.8, "state": "charging"},
+    {"id": "c", "name": "C", "city": None, "latitude": -6.3, "longitude": 106.9, "state": None},
 ]
 
 
-def test_the_map_draws_the_worst_station_last_and_skips_places_without_coordinates() -> None:
+def test_the_worst_station_is_drawn_last_so_that_it_lies_on_top() -> None:
     assert [(point["i"], point["s"], point["p"]) for point in figures.points(STATIONS)] == [
+        ("c", "none", [106.9, -6.3]),
         ("b", "charging", [106.8, -6.2]),
         ("a", "faulted", [128.2, -3.7]),
     ]
 
 
-def test_the_map_version_changes_with_the_look_and_not_with_the_power() -> None:
+def test_the_map_version_changes_with_the_look_alone() -> None:
     before = figures.version(figures.points(STATIONS))
-    busier = [{**row, "power_w": 1} for row in STATIONS]
-    assert figures.version(figures.points(busier)) == before
-    mended = [{**STATIONS[0], "connectors": {"available": 4}}, *STATIONS[1:]]
+    assert figures.version(figures.points([dict(row) for row in STATIONS])) == before
+    mended = [{**STATIONS[0], "state": "available"}, *STATIONS[1:]]
     assert figures.version(figures.points(mended)) != before
 
 
-def test_the_figures_of_a_cpo_are_the_sums_over_its_stations() -> None:
-    cpos = [{"id": "x", "name": "X"}, {"id": "y", "name": "Y"}]
-    owners = [{"id": "a", "cpo_id": "x"}, {"id": "b", "cpo_id": "x"}, {"id": "c", "cpo_id": "y"}]
-    first, second = figures.per_cpo(cpos, owners, STATIONS)
-    assert (first["stations"], first["power_w"]) == (2, 90_000)
-    assert first["connectors"] == {"faulted": 1, "available": 3, "charging": 2}
-    assert (second["stations"], second["power_w"], second["connectors"]) == (1, 0, {})
+def test_a_cpo_without_figures_runs_nothing() -> None:
+    counted = {"cpo_id": "x", "stations": 2, "connectors": {"faulted": 1}, "power_w": 90_000}
+    first, second = figures.per_cpo([{"id": "x", "name": "X"}, {"id": "y", "name": "Y"}], [counted])
+    assert (first["cpo"]["name"], first["stations"], first["power_w"]) == ("X", 2, 90_000)
+    assert (second["cpo"]["name"], second["stations"], second["connectors"]) == ("Y", 0, {})

@@ -47,6 +47,8 @@ async def serve(settings: Settings) -> None:
         Duty("relay events", 1.0, outbox.relay),
         Duty("judge ended sessions", 1.0, judge.judge),
         Duty("end overdue commands", 2.0, upkeep.expire_commands),
+        Duty("end overdue reservations", 2.0, upkeep.expire_reservations),
+        Duty("tend local lists", 15.0, upkeep.tend_local_lists),
         Duty("close silent sessions", 60.0, partial(upkeep.close_silent_sessions, settings.silent_session_s)),
         Duty("close quiet alarms", 15.0, Alarms(database).close_quiet),
         Duty("certificates and security profiles", 60.0, issuing.keep_watch),

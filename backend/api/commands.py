@@ -58,7 +58,9 @@ class DeliveryOptions:
         return Delivery(bool(self.queue), self.expires_in_s, idempotency_key)
 
 
-class _Ask(Body):
+class Ask(Body):
+    """Members that say how to deliver, of every body that asks something of a charger."""
+
     queue: bool = Field(default=False, description="True: wait for an offline charger instead of answering 409.")
     expires_in_s: Expiry | None = Field(
         default=None, description="Not sent after so many seconds; 60 by default, queued 900."
@@ -69,7 +71,7 @@ class _Ask(Body):
         return Delivery(self.queue, self.expires_in_s, idempotency_key)
 
 
-class RemoteStart(_Ask):
+class RemoteStart(Ask):
     """A session to begin."""
 
     charger_id: Identity = Field(description="OCPP identity of the charger.")
@@ -79,7 +81,7 @@ class RemoteStart(_Ask):
     id_token: Tag = Field(description="Id token to charge the session to; at most 20 characters.")
 
 
-class RemoteStop(_Ask):
+class RemoteStop(Ask):
     """A session to end: named by exactly one of the two."""
 
     session_id: Uuid | None = Field(default=None, description="Identifier of the session (UUID).")

@@ -12,13 +12,24 @@ from backend.domain.timestamps import read_timestamp
 
 @dataclass(frozen=True, slots=True)
 class TokenFacts:
-    """What is stored of a token. `status` None: unknown token. `open_sessions`: others it runs now."""
+    """What is stored of a token. `status` None: unknown token. `open_sessions`: others it runs now.
+
+    `parent_status`, `parent_expires_at`: of the token that bears the group's name, if there is one; a group that is
+    a mere name has neither.
+    """
 
     status: str | None
     expires_at: datetime | None = None
     parent_token: str | None = None
     open_sessions: int = 0
     concurrent_sessions: bool = False
+    parent_status: str | None = None
+    parent_expires_at: datetime | None = None
+
+    @property
+    def valid_until(self) -> datetime | None:
+        """When the token or its group expires, whichever is first; None: never."""
+        return min(filter(None, (self.expires_at, self.parent_expires_at)), default=None)
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> TokenFacts:
@@ -29,19 +40,22 @@ class TokenFacts:
             parent_token=row["parent_token"],
             open_sessions=row["open_sessions"] or 0,
             concurrent_sessions=bool(row["concurrent_sessions"]),
+            parent_status=row["parent_status"],
+            parent_expires_at=read_timestamp(row["parent_expires_at"]),
         )
 
 
 def decide(facts: TokenFacts, now: datetime, *, starting: bool) -> str:
     """Accepted, Invalid, Blocked, Expired, or, only when a session is `starting` (§7.2), ConcurrentTx.
 
-    Elsewhere a running session is no obstacle: the card that is read may be the one that ends it.
+    Elsewhere a running session is no obstacle: the card that is read may be the one that ends it. What befalls the
+    group befalls its members.
     """
     if facts.status is None:
         return "Invalid"
-    if facts.status == "blocked":
+    if "blocked" in (facts.status, facts.parent_status):
         return "Blocked"
-    if facts.expires_at is not None and facts.expires_at <= now:
+    if facts.valid_until is not None and facts.valid_until <= now:
         return "Expired"
     if starting and facts.open_sessions and not facts.concurrent_sessions:
         return "ConcurrentTx"

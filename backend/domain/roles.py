@@ -38,6 +38,13 @@ class Permission(StrEnum):
     ID_TOKENS_WRITE = "id_tokens:write"
     COMMANDS_READ = "commands:read"
     COMMANDS_SEND = "commands:send"
+    RESERVATIONS_READ = "reservations:read"
+    RESERVATIONS_WRITE = "reservations:write"
+    LOCAL_LISTS_READ = "local_lists:read"
+    LOCAL_LISTS_WRITE = "local_lists:write"
+    CHARGING_PROFILES_READ = "charging_profiles:read"
+    CHARGING_PROFILES_WRITE = "charging_profiles:write"
+    CPO_SETTINGS_WRITE = "cpo_settings:write"
     CONFIGURATION_READ = "configuration:read"
     CONFIGURATION_WRITE = "configuration:write"
     MESSAGES_READ = "messages:read"
@@ -59,7 +66,11 @@ TENANT_ROLES: Final = frozenset(Role) - PLATFORM_ROLES
 _READ_ALL = frozenset(p for p in Permission if p.value.endswith(":read"))
 _STAFF_ONLY = frozenset({Permission.USERS_READ, Permission.API_KEYS_READ})
 _EMSV_ONLY = frozenset({Permission.CPOS_WRITE, Permission.CHARGERS_APPROVE})
-_OPERATE = (_READ_ALL - _STAFF_ONLY) | {Permission.COMMANDS_SEND, Permission.ID_TOKENS_WRITE}
+_ORDERS = frozenset({
+    Permission.COMMANDS_SEND, Permission.RESERVATIONS_WRITE, Permission.LOCAL_LISTS_WRITE,
+    Permission.CHARGING_PROFILES_WRITE,
+})  # fmt: skip
+_OPERATE = (_READ_ALL - _STAFF_ONLY) | _ORDERS | {Permission.ID_TOKENS_WRITE}
 
 PERMISSIONS: Final = MappingProxyType(
     {

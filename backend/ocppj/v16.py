@@ -121,6 +121,7 @@ class V16:
             meter_start_wh=_number(payload, "meterStart"),
             reported_at=payload.get("timestamp"),
             received_at=now,
+            reservation_id=payload.get("reservationId"),
         )
         info = id_tag_info(started.token, now, starting=True)
         return {"idTagInfo": info, "transactionId": started.transaction_id}
@@ -162,9 +163,9 @@ class V16:
 def id_tag_info(facts: TokenFacts, now: datetime, *, starting: bool = False) -> dict[str, Any]:
     """IdTagInfo (§7.27) of a token."""
     info: dict[str, Any] = {"status": decide(facts, now, starting=starting)}
-    if facts.expires_at is not None:
-        info["expiryDate"] = _wire_time(facts.expires_at)
-    if facts.parent_token is not None:
+    if facts.valid_until is not None:
+        info["expiryDate"] = _wire_time(facts.valid_until)
+    if facts.parent_token is not None:  # its group may stop the session, and use its reservations (§3.5, §4.10)
         info["parentIdTag"] = facts.parent_token
     return info
 

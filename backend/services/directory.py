@@ -16,6 +16,7 @@ from backend.services.attempts import Attempts
 from backend.services.audit import Audit
 from backend.services.chargers import Chargers
 from backend.services.commands import Commands
+from backend.services.configuration import Configurations
 from backend.services.connectors import Connectors
 from backend.services.cpos import Cpos
 from backend.services.fleet import Fleet
@@ -26,11 +27,13 @@ from backend.services.passwords import Passwords
 from backend.services.pki.authority import Authority
 from backend.services.pki.certificates import Certificates
 from backend.services.readiness import ReadinessCheck
+from backend.services.reservations import Reservations
 from backend.services.reviews import Reviews
 from backend.services.security import Security
 from backend.services.sessions import Sessions
 from backend.services.standing import Standing
 from backend.services.stations import Stations
+from backend.services.templates import Templates
 from backend.services.timeline import Timeline
 from backend.services.tokens import Tokens
 from backend.services.users import Users
@@ -47,6 +50,7 @@ class Directory:
     certificates: Certificates
     chargers: Chargers
     commands: Commands
+    configurations: Configurations
     connectors: Connectors
     cpos: Cpos
     fleet: Fleet
@@ -54,11 +58,13 @@ class Directory:
     logins: Logins
     messages: Messages
     readiness: ReadinessCheck
+    reservations: Reservations
     reviews: Reviews
     security: Security
     sessions: Sessions
     standing: Standing
     stations: Stations
+    templates: Templates
     timeline: Timeline
     tokens: Tokens
     users: Users
@@ -77,6 +83,7 @@ def build_directory(database: Database, secret_key: str, *, now: Callable[[], da
     stations = Stations(database, audit, cpos)
     chargers = Chargers(database, audit, stations)
     sessions = Sessions(database)
+    commands = Commands(database, chargers, sessions)
     tokens = Tokens(database, secret_key, now)
     commands = Commands(database, chargers, sessions)
     authority = Authority(database, secret_key, now)
@@ -89,6 +96,7 @@ def build_directory(database: Database, secret_key: str, *, now: Callable[[], da
         certificates=certificates,
         chargers=chargers,
         commands=commands,
+        configurations=Configurations(database, chargers),
         connectors=Connectors(database),
         cpos=cpos,
         fleet=Fleet(database),
@@ -96,11 +104,13 @@ def build_directory(database: Database, secret_key: str, *, now: Callable[[], da
         logins=Logins(database, cpos, passwords, tokens, Attempts(time.monotonic), now),
         messages=Messages(database, chargers, Mask(secret_key.encode())),
         readiness=ReadinessCheck(database, now),
+        reservations=Reservations(database, commands),
         reviews=Reviews(database),
         security=Security(database, audit, chargers, commands, certificates),
         sessions=sessions,
         standing=Standing(database, cpos, now),
         stations=stations,
+        templates=Templates(database, audit, cpos, chargers),
         timeline=Timeline(database, chargers),
         tokens=tokens,
         users=Users(database, audit, cpos, passwords),

@@ -22,12 +22,23 @@ class Upkeep:
         ended: int = await self._database.call("expire_commands", scope=SYSTEM)
         return ended
 
+    async def expire_reservations(self) -> int:
+        """Ends reservations whose time is over or that were never sent; returns how many."""
+        ended: int = await self._database.call("expire_reservations", scope=SYSTEM)
+        return ended
+
+    async def tend_local_lists(self) -> int:
+        """Ends local lists that got no answer, and sends what changed where that is switched on; returns how many."""
+        tended: int = await self._database.call("tend_local_lists", scope=SYSTEM)
+        return tended
+
     async def close_silent_sessions(self, silent_s: int) -> int:
         """Closes sessions of which nothing was heard for `silent_s` seconds, to be reviewed; returns how many."""
         closed: int = await self._database.call(
             "close_silent_sessions", {"p_silent_s": silent_s, "p_limit": SILENT_SESSIONS_AT_ONCE}, scope=SYSTEM
         )
         return closed
+
     async def reboot_for_templates(self) -> int:
         """Restarts chargers whose template needs it, once no session runs; returns how many."""
         begun: int = await self._database.call("reboot_for_templates", scope=SYSTEM)

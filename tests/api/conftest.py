@@ -35,6 +35,8 @@ class Tenant:
     key_id: str
     command_id: str
     template_id: str
+    reservation_id: str = ""
+    profile_id: str = ""
 
 
 @dataclass
@@ -154,6 +156,15 @@ async def _tenant(database: DirectDatabase, name: str, charger_id: str) -> Tenan
     command = await add(
         "commands", cpo_id=cpo_id, charger_id=charger_id, action="ClearCache", payload={}, expires_at=expiry
     )
+    reservation = await add(
+        "reservations", cpo_id=cpo_id, charger_id=charger_id, reservation_id=1, connector_id=1, id_token="CARD-1",
+        expires_at=expiry, status="used",
+    )  # fmt: skip
+    await add("local_lists", cpo_id=cpo_id, charger_id=charger_id, reported_version=0)
+    profile = await add(
+        "charging_profiles", cpo_id=cpo_id, wire_id=1, name="Evening", purpose="TxDefaultProfile", stack_level=0,
+        kind="Relative", rate_unit="W", periods=[{"start_s": 0, "limit": 7400.0, "phases": None}],
+    )  # fmt: skip
     moment = NOW.isoformat()
     await add(
         "alarms", cpo_id=cpo_id, kind="standing", charger_id=charger_id, opened_at=moment, last_seen_at=moment, count=1
@@ -161,5 +172,6 @@ async def _tenant(database: DirectDatabase, name: str, charger_id: str) -> Tenan
     settings = {"HeartbeatInterval": "60"}
     template = await add("configuration_templates", cpo_id=cpo_id, name="Standard", settings=settings)
     return Tenant(
-        cpo_id, station_id, charger_id, "", 0, token["id"], user["id"], key["id"], command["id"], template["id"]
-    )
+        cpo_id, station_id, charger_id, "", 0, token["id"], user["id"], key["id"], command["id"], template["id"],
+        reservation["id"], profile["id"],
+    )  # fmt: skip

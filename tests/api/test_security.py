@@ -43,6 +43,8 @@ def _path(route: APIRoute, tenant: Tenant | None = None) -> str:
         "user_id": tenant.user_id if tenant else NOBODY,
         "key_id": tenant.key_id if tenant else NOBODY,
         "command_id": tenant.command_id if tenant else NOBODY,
+        "reservation_id": tenant.reservation_id if tenant else NOBODY,
+        "profile_id": tenant.profile_id if tenant else NOBODY,
         "template_id": tenant.template_id if tenant else NOBODY,
     }
     return route.path.format(**names)
@@ -109,6 +111,7 @@ def _fitting_body(route: APIRoute, tenant: Tenant) -> dict[str, object] | None:
     bodies: dict[str, dict[str, object]] = {
         **{action: payloads[0] for action, payloads in PAYLOADS.items()},
         "status": {"status": "Available"},
+        **{action: payloads[0] for action, payloads in PAYLOADS.items()},
         "configuration-template": {"template_id": tenant.template_id},
     }
     return bodies.get(action, {}) if route.methods & {"POST", "PUT"} else None

@@ -57,6 +57,21 @@ insert into public.ocpp_messages (at, cpo_id, charger_id, direction, kind, paylo
 insert into public.charger_events (at, cpo_id, charger_id, kind, event)
     select now() + d * interval '1 day', '{OWNER}', 'OWN', 'boot', 'booted'
     from unnest(array[0, {PARTITIONS_AHEAD_DAYS}, -400]) as d;
+insert into public.reservations (cpo_id, charger_id, reservation_id, connector_id, id_token, expires_at)
+    values ('{OWNER}', 'OWN', 1, 1, 'TAG', now());
+insert into public.local_lists (cpo_id, charger_id) values ('{OWNER}', 'OWN');
+insert into public.local_list_entries (cpo_id, charger_id, token_key, id_token, status)
+    values ('{OWNER}', 'OWN', 'tag', 'TAG', 'Accepted');
+insert into public.local_list_orders (cpo_id, charger_id, mode, reason, status, entry_count, parts, expires_in_s)
+    values ('{OWNER}', 'OWN', 'full', 'asked', 'accepted', 1, '[]', 60);
+insert into public.charging_profiles (cpo_id, wire_id, name, purpose, stack_level, kind, rate_unit, periods)
+    values ('{OWNER}', 1, 'P', 'TxDefaultProfile', 0, 'Relative', 'W', '[{{}}]');
+insert into public.held_profiles (cpo_id, charger_id, connector_id, wire_id, purpose, stack_level, profile,
+        installed_at)
+    values ('{OWNER}', 'OWN', 1, 1, 'TxDefaultProfile', 0, '{{}}', now());
+insert into public.composite_schedules (cpo_id, charger_id, connector_id, starts_at, rate_unit, periods,
+        received_at)
+    values ('{OWNER}', 'OWN', 1, now(), 'W', '[]', now());
 insert into public.charger_keys (id, cpo_id, charger_id, password_hash) values ('{OWNER}', '{OWNER}', 'OWN', 'hash');
 insert into public.certificates (cpo_id, charger_id, kind, state, serial_number)
     values ('{OWNER}', 'OWN', 'ChargePointCertificate', 'issued', '1f');

@@ -103,13 +103,14 @@ class Intake:
 
     async def start(
         self, where: Where, *, protocol: str, id_token: str, meter_start_wh: Decimal, reported_at: object,
-        received_at: datetime,
+        received_at: datetime, reservation_id: object = None,
     ) -> Started:  # fmt: skip
         """A session began, now or long ago (offline history). Repeating it gives the same session."""
         began = believe(reported_at, received_at)
         row = {**where._asdict(), "protocol": protocol, "id_token": id_token, "reported_at": str(reported_at),
                "clock_trusted": began.trusted, "started_at": began.at, "received_at": received_at,
-               "meter_start_wh": _register(meter_start_wh)}  # fmt: skip
+               "meter_start_wh": _register(meter_start_wh),
+               "reservation_id": _int32(reservation_id)}  # fmt: skip
         [answer] = await self._lane.submit("starts", [row])
         return Started(
             answer["session_id"], answer["transaction_id"], answer["created"], TokenFacts.of(answer["token"])
@@ -167,6 +168,10 @@ def _reading(where: Where, transaction_id: int | None, value: dict[str, Any], re
 
 def _int64(number: int | None) -> int | None:
     return number if number is not None and abs(number) <= _INT64 else None
+
+
+def _int32(number: object) -> int | None:
+    return number if isinstance(number, int) and -(2**31) <= number < 2**31 else None
 
 
 def _register(number: Decimal) -> str:

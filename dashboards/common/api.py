@@ -50,8 +50,9 @@ def ask(
     params: Mapping[str, Any] | None = None,
     body: Any = None,
     headers: Mapping[str, str] | None = None,
+    raw: bool = False,
 ) -> Any:
-    """One call. Raises ApiDown, or ApiRefused for 4xx (401 included)."""
+    """One call; `raw`: the body as bytes. Raises ApiDown, or ApiRefused for 4xx (401 included)."""
     try:
         reply = client.request(method, path, params=params, json=body, headers=headers)
     except httpx.HTTPError as error:
@@ -60,6 +61,8 @@ def ask(
         raise ApiDown(f"{reply.status_code} {path}")
     if reply.is_error:
         raise _refusal(reply)
+    if raw:
+        return reply.content
     if not reply.content:
         return None
     try:
@@ -91,6 +94,11 @@ class Api:
     def post(self, path: str, body: Any, *, idempotency_key: str | None = None) -> Any:
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
         return self.call("POST", path, body=body, headers=headers)
+
+    def download(self, path: str, **params: Any) -> bytes:
+        """What is no JSON document, as it is."""
+        content: bytes = self.call("GET", path, params=_plain(params), raw=True)
+        return content
 
     def pages(self, path: str, cap: int, **params: Any) -> tuple[list[dict[str, Any]], bool]:
         """All rows of a list up to `cap`; the flag tells whether more were left."""

@@ -1,0 +1,125 @@
+"""The OCPP message log of one charger: live or held still, by action and error, with an export. `?charger=…`"""
+
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+import streamlit as st
+from markupsafe import Markup
+
+from dashboards.common import door, pager
+from dashboards.common import formats as f
+from dashboards.common.api import ApiDown, ApiRefused
+from dashboards.common.choices import chips, dropdown, param
+from dashboards.common.frame import live
+from dashboards.common.panel import draw, link
+from dashboards.common.texts import t
+from dashboards.common.viewer import Viewer, require_viewer
+from dashboards.common.widgets import as_of, crumbs, empty, failed
+from dashboards.cpo import data, messages
+
+PAGE_ROWS = 50
+ACTIONS = (
+    "Authorize", "BootNotification", "CancelReservation", "CertificateSigned", "ChangeAvailability",
+    "ChangeConfiguration", "ClearCache", "ClearChargingProfile", "DataTransfer", "DeleteCertificate",
+    "DiagnosticsStatusNotification", "ExtendedTriggerMessage", "FirmwareStatusNotification", "GetCompositeSchedule",
+    "GetConfiguration", "GetDiagnostics", "GetInstalledCertificateIds", "GetLocalListVersion", "GetLog", "Heartbeat",
+    "InstallCertificate", "LogStatusNotification", "MeterValues", "RemoteStartTransaction", "RemoteStopTransaction",
+    "ReserveNow", "Reset", "SecurityEventNotification", "SendLocalList", "SetChargingProfile", "SignCertificate",
+    "SignedFirmwareStatusNotification", "SignedUpdateFirmware", "StartTransaction", "StatusNotification",
+    "StopTransaction", "TriggerMessage", "UnlockConnector", "UpdateFirmware",
+)  # fmt: skip
+
+
+def choose(viewer: Viewer) -> None:
+    """Which charger, which messages."""
+    one, two, three = st.columns([3, 3, 3], vertical_alignment="bottom")
+    with one:
+        dropdown("charger", t("column.charger"), _chargers(viewer), lambda code: code, t("message_log.choose"))
+    with two:
+        dropdown("action", t("log.filter"), ACTIONS, lambda code: code, t("log.all"))
+    with three, st.container(horizontal=True, vertical_alignment="bottom"):
+        chips("direction", t("column.direction"), ("in", "out"), lambda way: t(f"log.{way}"))
+        chips("only", t("message_log.errors"), ("errors",), lambda _: t("message_log.errors"))
+
+
+def _chargers(viewer: Viewer) -> list[str]:
+    """With the one in the address, also when the list is long, or the API down."""
+    try:
+        known = [row["id"] for row in data.chargers(viewer).items]
+    except ApiDown:
+        known = []
+    chosen = param("charger")
+    return known if chosen is None or chosen in known else [chosen, *known]
+
+
+def filters() -> dict[str, Any]:
+    """The query of the API that the filters stand for."""
+    wanted = {"action": param("action"), "direction": param("direction"), "errors": param("only") == "errors" or None}
+    return {name: value for name, value in wanted.items() if value is not None}
+
+
+def listing(viewer: Viewer) -> None:
+    """The newest exchanges, or the page that was walked to."""
+    charger_id = param("charger")
+    if charger_id is None:
+        return empty("message_log.none", key="no_charger")
+    charger = data.charger(viewer, charger_id)
+    if charger is None:
+        return empty("charger.none", key="no_such_charger")
+    walked = pager.trail("messages", (charger_id, filters()))
+    answer = data.exchanges(viewer, charger_id, filters(), walked[-1], PAGE_ROWS)
+    if answer is None or not answer.items:
+        return empty("log.nothing" if filters() else "log.empty", key="no_messages")
+    zone = charger.data["station_timezone"]
+    notes = [t("log.zone", zone=f.zone_letters(zone))]
+    if viewer.role != "cpo_admin":
+        notes.append(t("message_log.masked"))
+    draw(as_of(answer, *notes), "as_of")
+    draw(messages.log(answer.items, zone, viewer.language), "log")
+    pager.turn("messages", walked, answer.data.get("next_cursor"))
+
+
+def export(viewer: Viewer, charger_id: str) -> None:
+    """The file is made when it is asked for; days are those of the charger's place."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.date_input(t("message_log.days"), value=(date.today(), date.today()), key="export_days", format="DD/MM/YYYY")
+        st.download_button(
+            t("message_log.export"),
+            lambda: _file(viewer, charger_id),
+            file_name=f"uniev-messages-{charger_id}.jsonl",
+            mime="application/x-ndjson",
+            icon=":material/download:",
+            help=t("message_log.export_help"),
+            key="export_messages",
+            on_click="ignore",
+        )
+
+
+def _file(viewer: Viewer, charger_id: str) -> bytes:
+    days: tuple[date, ...] = tuple(st.session_state.get("export_days") or (date.today(),))
+    found = data.charger(viewer, charger_id)
+    zone = f.zone(found.data["station_timezone"] if found else None)
+    since = datetime.combine(days[0], time(), zone)
+    until = datetime.combine(days[-1] + timedelta(days=1), time(), zone)
+    span = {"from": since.isoformat(), "to": until.isoformat()}
+    try:
+        return viewer.api.download(f"/api/chargers/{charger_id}/messages/export", **filters(), **span)
+    except ApiRefused as refusal:
+        failed(refusal)
+        return b""
+
+
+def place(charger_id: str) -> None:
+    crumbs(("live", t("cpo.live.title"), {}), ("charger", charger_id, {"charger": charger_id}), here=t("log.heading"))
+
+
+person = require_viewer(door.CPO)
+st.title(t("cpo.message_log.title"))
+if chosen := param("charger"):
+    place(chosen)
+choose(person)
+running = st.toggle(t("log.live"), value=True, key="log_live", help=t("log.live_help"))
+live(door.CPO, listing, every=2 if running else None)
+if chosen := param("charger"):
+    export(person, chosen)
+    draw(Markup("<p>{}</p>").format(link("quirks", t("message_log.quirks"), charger=chosen)), "quirks_link")

@@ -48,7 +48,7 @@ KEYS: dict[str, Key] = {
     "ConnectionTimeOut": Key("60"),
     "ConnectorPhaseRotation": Key("NotApplicable", "text"),
     "ConnectorSwitch3to1PhaseSupported": Key("false", "bool", readonly=True),
-    "CpoName": Key("UNIEV", "text"),
+    "CpoName": Key("", "text"),
     "GetConfigurationMaxKeys": Key("100", readonly=True),
     "HeartbeatInterval": Key("300"),
     "LocalAuthListEnabled": Key("true", "bool"),

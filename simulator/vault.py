@@ -91,10 +91,9 @@ class Vault:
     def request(self) -> str:
         """A certificate request (PEM) with a new key: the identity is the common name, the CPO the organisation."""
         self.pending = ec.generate_private_key(ec.SECP256R1())
-        names = [
-            x509.NameAttribute(NameOID.COMMON_NAME, self.identity),
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, self.configuration.text("CpoName") or "UNIEV"),
-        ]
+        names = [x509.NameAttribute(NameOID.COMMON_NAME, self.identity)]
+        if operator := self.configuration.text("CpoName"):
+            names.append(x509.NameAttribute(NameOID.ORGANIZATION_NAME, operator))
         built = x509.CertificateSigningRequestBuilder().subject_name(x509.Name(names))
         signed = built.sign(self.pending, hashes.SHA256())
         return signed.public_bytes(serialization.Encoding.PEM).decode()

@@ -1,4 +1,4 @@
-"""One platform for all tests of a module: OCPP server, REST API and database; each test has a charger of its own."""
+"""One platform for all of these tests: OCPP server, REST API and database; each test has a charger of its own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.flows.octt.lab import Lab, laboratory
 from tests.support.postgres import fresh_database
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
 async def lab(postgres_server: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Lab]:
     """The platform, with an administrator of its CPO logged in at the API."""
     with fresh_database(postgres_server) as dsn:

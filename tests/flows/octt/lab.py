@@ -9,6 +9,7 @@ import itertools
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,9 @@ from backend.api.application import create_app, equip
 from backend.database import SYSTEM, DirectDatabase, Scope
 from backend.services.directory import build_directory
 from backend.settings import load_settings
-from simulator import ChargerSpec, SimulatedCharger, StepClock
-from tests.flows.running import CPO, Running, running
+from simulator import ChargerSpec, LinkOptions, SimulatedCharger, StepClock
+from tests.flows.running import CPO
+from tests.flows.secured import Secured, secured
 from tests.support.waiting import eventually, eventually_found
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -112,6 +114,23 @@ class Station:
 
         return await eventually_found(look, f"command {command_id}") or {}
 
+    async def do(self, path: str, body: Json | None = None) -> Json:
+        """Asks for something about this charger by a route of its own (202); the command, once it was answered."""
+        answer = await self.lab.api.post(f"/api/chargers/{self.id}/{path}", json=body or {})
+        assert answer.status_code == 202, answer.text
+        command_id = answer.json()["command"]["id"]
+        return await self.command(command_id, lambda row: row["status"] not in {"queued", "sent"})
+
+    async def security(self, holds: Callable[[Json], object]) -> Json:
+        """What the platform tells of its security, once something holds of it; the worker works meanwhile."""
+
+        async def look() -> Json | None:
+            await self.lab.site.work()
+            row: Json = await self.get(f"/api/chargers/{self.id}/security")
+            return row if holds(row) else None
+
+        return await eventually_found(look, f"the security of {self.id}") or {}
+
     async def observed(self, command: Json) -> Json:
         """The command, once its effect was seen."""
         return await self.command(command["id"], lambda row: row["effect"] == "observed")
@@ -179,10 +198,10 @@ def _is_yes(answer: Json) -> bool:
 
 
 class Lab:
-    """A running platform. `api` is logged in as the CPO's administrator."""
+    """A running platform. `api` is logged in as the CPO's administrator; `site` knows its authority and its worker."""
 
-    def __init__(self, platform: Running, api: httpx.AsyncClient) -> None:
-        self.platform, self.api = platform, api
+    def __init__(self, site: Secured, api: httpx.AsyncClient) -> None:
+        self.site, self.platform, self.api = site, site.platform, api
         self._numbers = itertools.count(1)
 
     @asynccontextmanager
@@ -194,13 +213,19 @@ class Lab:
         clock: StepClock | None = None,
         spec: ChargerSpec | None = None,
         password: bytes | None = None,
+        link: LinkOptions | None = None,
+        identity: str | None = None,
         **options: Any,
     ) -> AsyncIterator[Station]:
-        """A registered charger, booted unless told otherwise; `options` are those of SimulatedCharger."""
+        """A charger, booted unless told otherwise; registered unless `identity` names one that is already.
+
+        `options` are those of SimulatedCharger, `link` those of its connection.
+        """
         number = next(self._numbers)
-        identity = await self.platform.register(f"TC-{number:03d}", password=password)
+        identity = identity or await self.platform.register(f"TC-{number:03d}", password=password)
         station_spec = spec or ChargerSpec("AC", 22_000, connectors)
         clock = clock or StepClock(datetime.now(UTC).replace(microsecond=0) - PAST)
+        options["options"] = replace(link or LinkOptions(), secure_url=self.secure_url)
         given = {"password": password, **options}
         charger = SimulatedCharger(self.platform.url, identity, spec=station_spec, clock=clock, **given)
         async with charger:
@@ -211,6 +236,18 @@ class Lab:
                 assert await charger.boot() == "Accepted"
                 await self.connected(identity)
             yield station
+
+    @property
+    def secure_url(self) -> str:
+        """Where chargers connect over TLS."""
+        return f"wss://localhost:{self.platform.server.tls_port}"
+
+    async def root(self) -> Path:
+        """The platform's root certificate as a file, as an installer brings it."""
+        path = self.site.folder / "root.pem"
+        answer = await self.api.get("/api/certificate-authority")
+        path.write_text(answer.text)
+        return path
 
     async def connected(self, identity: str) -> None:
         """Returns when the platform knows that the charger is connected."""
@@ -229,13 +266,13 @@ async def laboratory(database: DirectDatabase, dsn: str, folder: Path) -> AsyncI
     app = create_app()
     directory = build_directory(database, SECRET)
     equip(app, directory, SECRET)
-    async with running(database, settings, dsn) as platform:
+    async with secured(database, settings, dsn, folder) as site:
         user = await _administrator(database)
         token = directory.tokens.access(Scope("cpo_admin", user, CPO), "Certification")
         headers = {"Authorization": f"Bearer {token}"}
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://api.test", headers=headers) as api:
-            yield Lab(platform, api)
+            yield Lab(site, api)
 
 
 async def _administrator(database: DirectDatabase) -> str:

@@ -13,7 +13,7 @@ from tests.flows.octt.lab import Lab, Station
 from tests.flows.raw import basic
 from tests.support.authority import DAY, Authority
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 ACCEPTED = {"status": "Accepted"}
 MAKER, CENTRAL = "ManufacturerRootCertificate", "CentralSystemRootCertificate"
 
@@ -27,6 +27,12 @@ async def installed(station: Station, use: str, authority: Authority) -> dict[st
     [known] = command["response"]["certificateHashData"]
     assert int(known["serialNumber"], 16) == authority.certificate.serial_number
     return dict(known)
+
+
+async def noted(station: Station) -> list[str]:
+    """Security events of the charger as the platform lists them."""
+    found = await station.get("/api/security-events", charger_id=station.id, source="charger")
+    return [row["type"] for row in found["items"]]
 
 
 async def test_tc_075_1_install_certificate_manufacturer_root_certificate(lab: Lab) -> None:
@@ -52,6 +58,7 @@ async def test_tc_077_invalid_charge_point_certificate_security_event(lab: Lab) 
         stranger = Authority("Somebody else")
         await station.asked("CertificateSigned", {"certificateChain": stranger.pem}, {"status": "Rejected"})
         await station.until_told("SecurityEventNotification", "InvalidChargePointCertificate", member="type")
+        assert await noted(station) == ["InvalidChargePointCertificate"]
         assert station.charger.vault.chain == []
 
 
@@ -61,6 +68,7 @@ async def test_tc_078_invalid_central_system_certificate_security_event(lab: Lab
         payload = {"certificateType": CENTRAL, "certificate": expired.pem}
         await station.asked("InstallCertificate", payload, {"status": "Rejected"})
         await station.until_told("SecurityEventNotification", "InvalidCentralSystemCertificate", member="type")
+        assert await noted(station) == ["InvalidCentralSystemCertificate"]
 
 
 async def test_tc_085_basic_authentication_valid_username_and_password(lab: Lab) -> None:
@@ -79,11 +87,11 @@ async def test_tc_085_basic_authentication_valid_username_and_password(lab: Lab)
 
 
 async def test_tc_088_websocket_subprotocol_negotiation(lab: Lab) -> None:
-    async with lab.station(boots=False, options=LinkOptions(subprotocols=("ocpp0.1",))) as station:
+    async with lab.station(boots=False, link=LinkOptions(subprotocols=("ocpp0.1",))) as station:
         with pytest.raises(IdentityRefused) as refused:
             await station.charger.boot()
         assert refused.value.status == 400
-    async with lab.station(options=LinkOptions(subprotocols=("ocpp0.1", "ocpp1.6"))) as station:
+    async with lab.station(link=LinkOptions(subprotocols=("ocpp0.1", "ocpp1.6"))) as station:
         assert station.charger.connected
         charger = await station.get(f"/api/chargers/{station.id}")
         assert (charger["connected"], charger["protocol"]) == (True, "ocpp1.6")

@@ -9,7 +9,7 @@ import pytest
 from simulator import ChargerSpec
 from tests.flows.octt.lab import Lab, Station, present
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 ACCEPTED = {"status": "Accepted"}
 DC = ChargerSpec("DC", 60_000)
 

@@ -15,12 +15,12 @@ from tests.flows.octt.lab import Lab, Station, present
 from tests.support.authority import Authority
 from tests.support.files import Files, file_server
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 IMAGE = b"version=2.3.4\n" + bytes(range(256)) * 64
 ROOT = "ManufacturerRootCertificate"
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="package")
 async def files() -> AsyncIterator[Files]:
     """A web server with one firmware file."""
     async with file_server() as served:

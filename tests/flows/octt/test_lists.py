@@ -9,7 +9,7 @@ import pytest
 from simulator import QUIRKS
 from tests.flows.octt.lab import Lab
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 ACCEPTED = {"status": "Accepted"}
 
 

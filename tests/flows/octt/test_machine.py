@@ -8,7 +8,7 @@ from simulator import ChargerSpec
 from simulator.configuration import KEYS
 from tests.flows.octt.lab import Lab
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 
 async def test_tc_017_1_unlock_connector_no_session_not_fixed_cable(lab: Lab) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.flows.octt.lab import Lab, Station
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 
 async def refused(station: Station, tag: str, status: str) -> None:

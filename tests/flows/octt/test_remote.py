@@ -6,7 +6,7 @@ import pytest
 
 from tests.flows.octt.lab import Lab, present
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 ACCEPTED = {"status": "Accepted"}
 REJECTED = {"status": "Rejected"}
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.flows.octt.lab import Lab
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 
 async def test_tc_001_cold_boot_charging_station(lab: Lab) -> None:

@@ -60,7 +60,7 @@ class Settings(BaseSettings):
     ocpp_tls_key: str | None = Field(None, description="Its key: PEM file; several in the same order, with commas.")
     ocpp_tls_hosts: str = Field(
         "localhost,127.0.0.1",
-        description="Without an own certificate: names and addresses, with commas, that the platform's authority certifies.",
+        description="Without an own certificate: names that the platform's authority certifies, with commas.",
     )
     ocpp_accept_unknown: bool = Field(
         False, description="1: a charger of unknown identity is registered as discovered, pending approval."

@@ -37,6 +37,7 @@ class Tenant:
     template_id: str
     reservation_id: str = ""
     profile_id: str = ""
+    certificate_id: str = ""
 
 
 @dataclass
@@ -169,9 +170,18 @@ async def _tenant(database: DirectDatabase, name: str, charger_id: str) -> Tenan
     await add(
         "alarms", cpo_id=cpo_id, kind="standing", charger_id=charger_id, opened_at=moment, last_seen_at=moment, count=1
     )
+    certificate = await add(
+        "certificates", cpo_id=cpo_id, charger_id=charger_id, kind="ChargePointCertificate", state="installed",
+        serial_number="1f", not_after=(NOW + timedelta(days=9)).isoformat(),
+    )  # fmt: skip
+    await add(
+        "security_events", cpo_id=cpo_id, charger_id=charger_id, source="charger", type="ResetOrReboot", critical=True,
+        reported_at="then", happened_at=moment, received_at=moment,
+    )  # fmt: skip
     settings = {"HeartbeatInterval": "60"}
     template = await add("configuration_templates", cpo_id=cpo_id, name="Standard", settings=settings)
     return Tenant(
         cpo_id, station_id, charger_id, "", 0, token["id"], user["id"], key["id"], command["id"], template["id"],
         reservation["id"], profile["id"],
+        certificate_id=certificate["id"],
     )  # fmt: skip

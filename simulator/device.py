@@ -69,6 +69,7 @@ class SimulatedCharger(Routine):
         expected = self._expected.pop(connector_id, None)
         if expected:
             await self._begin(connector_id, expected[0])
+        self.reservations.expire(self.clock.now())
         await self.presence.report()
 
     async def unplug(self, connector_id: int = 1) -> None:
@@ -76,6 +77,7 @@ class SimulatedCharger(Routine):
         if self.configuration.flag("StopTransactionOnEVSideDisconnect"):
             await self.stop(connector_id, "EVDisconnected")
         self.charger.unplug(connector_id, self.clock.now())
+        self.reservations.expire(self.clock.now())
         await self.presence.report()
 
     async def tap(self, connector_id: int, id_token: str) -> str:

@@ -74,7 +74,10 @@ class Reservations:
         return found is not None
 
     def expire(self, now: datetime) -> bool:
-        """Drop what is over: its time has come, or its plug is out of order; True if anything was."""
+        """Drop what is over (its time has come, or its plug is out of order), and look anew at which plugs are kept.
+
+        True if anything was over.
+        """
         plugs = self._charger.connectors
         gone = [
             row.reservation_id
@@ -84,8 +87,7 @@ class Reservations:
         ]
         for reservation_id in gone:
             del self._rows[reservation_id]
-        if gone:
-            self._mark()
+        self._mark()
         return bool(gone)
 
     @property

@@ -20,8 +20,8 @@ _STATEMENTS = (
     """,
     """
     insert into public.chargers (id, cpo_id, station_id, vendor, model, current_type, rated_power_w, status, status_at)
-    select 'LF-' || substr(p.name, 13) || '-' || k, p.cpo_id, p.id, 'Bench', 'B2', 'DC', 60000,
-        case when substr(p.name, 13)::integer % 97 = 0 then 'Faulted' else 'Available' end, now()
+    select 'LF-' || left($1::text, 4) || '-' || substr(p.name, 13) || '-' || k, p.cpo_id, p.id, 'Bench', 'B2', 'DC',
+        60000, case when substr(p.name, 13)::integer % 97 = 0 then 'Faulted' else 'Available' end, now()
     from public.stations p, generate_series(1, 2) as k
     where p.cpo_id = $1::uuid and p.name like 'SPKLU Besar %' and $2::integer > 0
     """,

@@ -51,13 +51,14 @@ def dropdown(name: str, label: str, options: Sequence[str], words: Callable[[str
 
 def search(name: str, label: str, hint: str, *, labelled: bool = False) -> str:
     """Free text, lower case, applied while typing pauses."""
-    text: str | None = st.text_input(
-        label,
-        key=name,
-        placeholder=hint,
-        icon=":material/search:",
-        bind="query-params",
-        live="400ms",
-        label_visibility="visible" if labelled else "collapsed",
-    )
+    with st.container(key=f"search_{name}"):  # the slash key goes to the first of these
+        text: str | None = st.text_input(
+            label,
+            key=name,
+            placeholder=hint,
+            icon=":material/search:",
+            bind="query-params",
+            live="400ms",
+            label_visibility="visible" if labelled else "collapsed",
+        )
     return (text or "").strip()

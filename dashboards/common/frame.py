@@ -1,13 +1,13 @@
 """What every room stands in: navigation, the person's corner, and the live region with its banner."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
 
-from dashboards.common import door
+from dashboards.common import door, keys
 from dashboards.common.api import ApiDown, ApiRefused, SignedOut
 from dashboards.common.texts import LANGUAGES, Language, t
 from dashboards.common.viewer import Viewer, leave, require_viewer
@@ -50,6 +50,9 @@ def open_house(dashboard: door.Dashboard, rooms: Sequence[Room]) -> None:
     st.html(_CSS)
     with st.sidebar:
         _corner(viewer)
+        asked = keys.button()
+    if asked:
+        keys.panel()
     with forgiving("page"):
         page.run()
 
@@ -86,11 +89,18 @@ def _corner(viewer: Viewer) -> None:
         required=True,
     )
     if choice and choice != viewer.language:
-        door.store(viewer.dashboard).set_language(viewer.key, choice)
+        _keep_language(viewer, choice)
         st.rerun()
     if st.button(t("corner.sign_out"), icon=":material/logout:", key="sign_out", width="stretch"):
         viewer.api.sign_out()
         leave()
+
+
+def _keep_language(viewer: Viewer, choice: Language) -> None:
+    """For this login at once, and with the person for every later one."""
+    door.store(viewer.dashboard).set_language(viewer.key, choice)
+    with suppress(ApiDown, ApiRefused):  # then the next login begins in the language before
+        viewer.api.call("PATCH", "/api/auth/me", body={"locale": choice})
 
 
 @contextmanager

@@ -42,14 +42,44 @@ function replace(root, html) {
   if (focus) root.querySelector(`a[href="${CSS.escape(focus)}"]`)?.focus({ preventScroll: true });
 }
 
-// "/" goes to the page's search field, as its hint says.
-function toSearch(event) {
-  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.target.closest?.("input, textarea, select, [contenteditable]")) return;
-  const field = document.querySelector(".st-key-q input");
-  if (!field) return;
-  event.preventDefault();
-  field.focus();
+const typing = (node) => node?.closest?.("input, textarea, select, [contenteditable]");
+
+// The first link of every row of a list, in the order of the page.
+const rows = () => [...document.querySelectorAll(".uv tbody tr, .uv .event, .uv .card")]
+  .map((row) => (row.matches("a[data-go]") ? row : row.querySelector("a[data-go]")))
+  .filter((link) => link?.offsetParent);
+
+function step(by) {
+  const links = rows();
+  const here = links.indexOf(document.activeElement);
+  const next = links[here < 0 ? (by > 0 ? 0 : links.length - 1) : Math.min(Math.max(here + by, 0), links.length - 1)];
+  next?.focus();
+  next?.scrollIntoView({ block: "nearest" });
+}
+
+function toSearch() {
+  const field = document.querySelector('[class*="st-key-search_"] input, .st-key-choose_station input');
+  field?.focus();
+  return Boolean(field);
+}
+
+const help = () => document.querySelector(".st-key-show_keys button")?.click();
+const PRESSED = { "/": toSearch, "?": help, j: () => step(1), k: () => step(-1) };
+
+// Keys that no button has; `keys.py` lists them. Escape leaves a search field, and the wall.
+function press(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key === "Escape" && !document.querySelector('[role="dialog"]')) {
+    if (typing(document.activeElement)) document.activeElement.blur();
+    else document.querySelector(".uv .wall a.leave")?.click();
+  } else if (PRESSED[event.key] && !typing(event.target) && PRESSED[event.key]() !== false) event.preventDefault();
+}
+
+// A page that nobody touches looks after itself: data that stay old are a reason to load it again.
+function mind(root) {
+  const wall = root.querySelector("[data-reload]");
+  const at = wall?.querySelector("time[data-at]");
+  if (at && Date.now() / 1000 + root.unievSkew - Number(at.dataset.at) > Number(wall.dataset.reload)) location.reload();
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
@@ -68,7 +98,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     root.unievHtml = data.html;
   }
   tick(root);
-  const timer = setInterval(() => tick(root), 1000);
-  document.addEventListener("keydown", toSearch); // the same function: added once, however many panels
+  const timer = setInterval(() => { tick(root); mind(root); }, 1000);
+  document.addEventListener("keydown", press); // the same function: added once, however many panels
   return () => clearInterval(timer);
 }

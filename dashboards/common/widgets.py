@@ -26,11 +26,17 @@ def crumbs(*steps: tuple[str, str, Mapping[str, Any]], here: str, key: str = "cr
     )
 
 
+def age_of(answer: Answer) -> str:
+    """When the API said it, as ISO 8601."""
+    return datetime.fromtimestamp(answer.at, UTC).isoformat()
+
+
 def as_of(answer: Answer, *extra: str) -> Markup:
     """The line that tells how old the numbers below are."""
-    iso = datetime.fromtimestamp(answer.at, UTC).isoformat()
     tail = Markup().join(Markup("<span>{}</span>").format(text) for text in extra)
-    return Markup('<p class="asof"><span>{} {}</span>{}</p>').format(t("age.data"), ago(iso, stale=True), tail)
+    return Markup('<p class="asof"><span>{} {}</span>{}</p>').format(
+        t("age.data"), ago(age_of(answer), stale=True), tail
+    )
 
 
 def table(columns: Sequence[str], rows: Iterable[Markup], *, numbers: Collection[str] = ()) -> Markup:

@@ -9,6 +9,8 @@ open_house(
         Room("overview.py", "overview", ":material/monitoring:"),
         Room("live.py", "live", ":material/ev_station:"),
         Room("sessions.py", "sessions", ":material/receipt_long:"),
+        Room("held.py", "held", ":material/front_hand:"),
+        Room("wall.py", "wall", ":material/tv:"),
         Room("message_log.py", "message_log", ":material/forum:", section="chargers"),
         Room("charger.py", "charger", section="chargers", listed=False),
         Room("session.py", "session", section="chargers", listed=False),

@@ -9,5 +9,6 @@ open_house(
         Room("nation.py", "nation", ":material/public:"),
         Room("operators.py", "operators", ":material/domain:"),
         Room("approvals.py", "approvals", ":material/how_to_reg:"),
+        Room("wall.py", "wall", ":material/tv:"),
     ],
 )

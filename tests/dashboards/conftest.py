@@ -14,6 +14,7 @@ from backend.embedded import EmbeddedPostgres
 from dashboards.common import door
 from dashboards.common.sessions import session_key
 from dashboards.common.settings import settings as dashboard_settings
+from dashboards.common.texts import pick
 from tests.support.postgres import fresh_database
 from tests.support.rooms import sign_in
 from tests.support.servers import ROOT, SECRET, api_server, seed_nation
@@ -94,7 +95,8 @@ def visit(
 ) -> AppTest:
     """A fresh browser tab of a signed-in person."""
     login = sign_in(api_url, email)
-    cookie = door.store(dashboard).create(login, None)
+    # As if chosen at the door: what one test saves as its language is no matter of another.
+    cookie = door.store(dashboard).create(login, pick(locale))
     app = AppTest.from_file(str(ROOT / "dashboards" / dashboard.name / "main.py"), default_timeout=20)
     app.user = {"id": login["user"]["id"], "session": session_key(cookie)}
     app.context = {"locale": locale}

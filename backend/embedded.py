@@ -42,6 +42,7 @@ _STOP_TIMEOUT_S = 20
 _SOCKET_NAME = ".s.PGSQL.5432"
 _LONGEST_SOCKET_PATH = 100  # the kernel allows 107 bytes on Linux, 103 on macOS
 _MIN_FREE_BYTES = 200 * 1024 * 1024
+_MIN_FREE_TO_RECOVER_BYTES = 64 * 1024 * 1024  # an existing cluster needs room for its log alone
 # Small memory, since it shares a developer's machine; commits stay durable.
 _SERVER_OPTIONS = {
     "listen_addresses": "",
@@ -152,9 +153,10 @@ class EmbeddedPostgres:
             )
 
     def _check_space(self) -> None:
-        if (free := shutil.disk_usage(self.data_dir).free) < _MIN_FREE_BYTES:
+        needed = _MIN_FREE_TO_RECOVER_BYTES if (self.cluster / "PG_VERSION").exists() else _MIN_FREE_BYTES
+        if (free := shutil.disk_usage(self.data_dir).free) < needed:
             raise DatabaseUnavailable(
-                f"The disk of {self.data_dir} is full: {free // 2**20} MB free, {_MIN_FREE_BYTES // 2**20} MB needed."
+                f"The disk of {self.data_dir} is full: {free // 2**20} MB free, {needed // 2**20} MB needed."
             )
 
     def _create_if_missing(self, account: "_Account") -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from fastapi import FastAPI
 
@@ -12,6 +13,7 @@ from backend.api.application import create_app, equip
 from backend.database import open_database
 from backend.domain.errors import DomainError
 from backend.logs import set_up_logs
+from backend.preflight import free_bytes
 from backend.services.directory import build_directory
 from backend.settings import load_settings
 
@@ -29,7 +31,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         _log.critical("The API cannot start: %s", error.detail)
         raise
     try:
-        equip(app, build_directory(database, settings.secret_key), settings.secret_key)
+        room = partial(free_bytes, settings.data_dir)
+        equip(app, build_directory(database, settings.secret_key, free_bytes=room), settings.secret_key)
         yield
     finally:
         await database.close()

@@ -53,6 +53,15 @@ class Registry:
             "UNIEV_LOG_LEVEL": "warning",
         }
 
+    @property
+    def dsn(self) -> str:
+        """Connection string of the database."""
+        return self._postgres.dsn()
+
+    def ensure_running(self) -> None:
+        """Starts the database if somebody stopped it. Blocking; raises DatabaseUnavailable."""
+        self._postgres.ensure_running()
+
     def postmaster(self) -> psutil.Process:
         """The database server's first process."""
         process = self._postgres.postmaster()

@@ -42,7 +42,7 @@ class Program:
     def __init__(self, name: str, arguments: list[str], environment: dict[str, str], log: Path) -> None:
         self.name = name
         self.log = log
-        with log.open("wb") as output:
+        with log.open("ab") as output:
             self._child = subprocess.Popen(
                 arguments,
                 cwd=log.parent,  # where no `.env` of a developer can lead the platform to another database
@@ -66,6 +66,18 @@ class Program:
     def last_words(self) -> str:
         """The end of its log."""
         return self.log.read_text(errors="replace")[-2000:].strip()
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is gone."""
+        return self._child.poll() is not None
+
+    def kill(self) -> None:
+        """SIGKILL. Blocks until it is gone; raises DidNotStart if it had ended by itself."""
+        if self.ended:
+            raise DidNotStart(f"{self.name} had ended by itself.\n{self.last_words()}")
+        self._child.kill()
+        self._child.wait()
 
     def stop(self) -> None:
         """SIGTERM, then SIGKILL after `STOP_S`. Blocks until it is gone."""

@@ -13,10 +13,11 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from backend.domain.errors import DomainError, TooManyAttempts
+from backend.domain.errors import DatabaseUnavailable, DomainError, TooManyAttempts
 
 MEDIA_TYPE: Final = "application/problem+json"
 _log = logging.getLogger("uniev.api")
+_DATABASE_RETRY_S: Final = 5
 
 # Outcomes the database states in its own words; people get ours, the log gets both.
 _PLAIN_WORDS: Final = {
@@ -104,6 +105,8 @@ async def _domain_error(request: Request, error: Exception) -> JSONResponse:
     headers = {}
     if isinstance(error, TooManyAttempts):
         headers["Retry-After"] = str(error.retry_after_s)
+    elif isinstance(error, DatabaseUnavailable):
+        headers["Retry-After"] = str(_DATABASE_RETRY_S)
     if error.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     return _answer(request, error.status, error.code, detail, error.members, headers)

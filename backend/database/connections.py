@@ -14,6 +14,7 @@ from backend.domain.errors import DatabaseTimeout, DatabaseUnavailable
 _log = logging.getLogger("uniev.database")
 
 _CONNECT_TIMEOUT_S = 10.0
+_REVIVE_TIMEOUT_S = 10.0
 _SYSTEM_CLAIMS = '{"role":"service_role"}'
 LOST = (
     asyncpg.ConnectionDoesNotExistError,
@@ -41,6 +42,7 @@ class Connections:
     def __init__(self, dsn: str, revive: Callable[[], object] | None) -> None:
         self._dsn = dsn
         self._revive = revive
+        self._reviving: asyncio.Future[object] | None = None
         self._pool: Any = None
         self._idle: list[Connection] = []
         self._places = asyncio.Semaphore(0)
@@ -79,9 +81,19 @@ class Connections:
             self._places.release()
 
     async def revive(self) -> None:
-        """Makes the server run where that is in our hands (embedded); returns at once elsewhere."""
-        if self._revive is not None:
-            await asyncio.to_thread(self._revive)
+        """Makes the server run where that is in our hands (embedded); returns at once elsewhere.
+
+        One thread tries for all. Raises DatabaseTimeout for whoever has waited 10 s, what `revive` raises otherwise.
+        """
+        if self._revive is None:
+            return
+        if self._reviving is None or self._reviving.done():
+            self._reviving = asyncio.ensure_future(asyncio.to_thread(self._revive))
+            self._reviving.add_done_callback(lambda tried: tried.exception())  # nobody may be left to hear of it
+        done, _ = await asyncio.wait({self._reviving}, timeout=_REVIVE_TIMEOUT_S)
+        if not done:
+            raise DatabaseTimeout("The database does not come back in time.")
+        self._reviving.result()
 
     async def close(self) -> None:
         """Ends all connections, within 5 s also those in use."""

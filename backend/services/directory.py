@@ -75,8 +75,14 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def build_directory(database: Database, secret_key: str, *, now: Callable[[], datetime] = utc_now) -> Directory:
-    """Wires the services to one database and one clock."""
+def build_directory(
+    database: Database,
+    secret_key: str,
+    *,
+    now: Callable[[], datetime] = utc_now,
+    free_bytes: Callable[[], int] | None = None,
+) -> Directory:
+    """Wires the services to one database, one clock, and the room on the disk that the platform writes to."""
     audit = Audit(database)
     passwords = Passwords()
     cpos = Cpos(database, audit)
@@ -103,7 +109,7 @@ def build_directory(database: Database, secret_key: str, *, now: Callable[[], da
         id_tokens=IdTokens(database, audit, cpos),
         logins=Logins(database, cpos, passwords, tokens, Attempts(time.monotonic), now),
         messages=Messages(database, chargers, Mask(secret_key.encode())),
-        readiness=ReadinessCheck(database, now),
+        readiness=ReadinessCheck(database, now, free_bytes),
         reservations=Reservations(database, commands),
         reviews=Reviews(database),
         security=Security(database, audit, chargers, commands, certificates),

@@ -119,5 +119,8 @@ async def test_ready_needs_an_ocpp_server_that_is_heard_of(world: World) -> None
     assert (before.status_code, before.json()["checks"]["ocpp_server"]) == (503, "failed")
     assert (after.status_code, after.json()) == (
         200,
-        {"status": "ok", "checks": {"database": "ok", "schema_version": SCHEMA_VERSION, "ocpp_server": "ok"}},
+        {
+            "status": "ok",
+            "checks": {"database": "ok", "schema_version": SCHEMA_VERSION, "ocpp_server": "ok", "disk": "ok"},
+        },
     )

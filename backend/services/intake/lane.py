@@ -103,7 +103,7 @@ class Lane:
         try:
             self._settle(batch, await self._call(batch))
         except DatabaseUnavailable as error:
-            self._fail(batch, error)
+            self._fail([*batch, *self._overdue()], error)
         except DomainError as error:
             if len(batch) == 1:
                 log.warning("rows of kind %s cannot be stored: %s", batch[0].kind, error.detail)
@@ -115,6 +115,13 @@ class Lane:
         except Exception as error:
             log.exception("a batch failed in an unforeseen way")
             self._fail(batch, error)
+
+    def _overdue(self) -> list[_Item]:
+        """Whoever has waited long enough behind a database that hangs need not find out for itself."""
+        now = asyncio.get_running_loop().time()
+        overdue = [item for item in self._waiting if item.deadline <= now]
+        self._waiting = [item for item in self._waiting if item.deadline > now]
+        return overdue
 
     async def _call(self, batch: list[_Item]) -> dict[str, list[Any] | None]:
         """One round trip; while the database is away, tries again until the first row's patience ends."""

@@ -15,11 +15,14 @@ import json
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from simulator.fleet import Fleet, Member, members
+from simulator.configuration import KEYS
+from simulator.fleet import FLEET_LINK, Fleet, Member, members
+from simulator.link import LinkOptions
 from simulator.platform_api import ApiRefused, PlatformApi
 from simulator.quirks import QUIRKS
 from simulator.scenarios import MIXES, SCENARIOS
@@ -50,6 +53,9 @@ def parser() -> argparse.ArgumentParser:
     add("--identity-list", help="identities, comma-separated")
     add("--id-tokens", default="TAG-1", help="tags that drivers use, comma-separated (%(default)s)")
     add("--basic-password", help="Basic password of every charger")
+    add("--ca-file", type=Path, help="PEM file with the root that wss:// servers are believed by")
+    add("--certificate", type=Path, help="PEM file with the charger's certificate and key (one charger, wss://)")
+    add("--set", dest="keys", action="append", default=[], metavar="KEY=VALUE", help="configuration key at the start")
     add("--from-api", metavar="URL", help="drive the chargers registered at this REST API")
     add("--except", dest="but", metavar="PREFIX", help="with --from-api: leave out identities and tags that begin so")
     add("--email", default=DEMO_EMAIL, help="login for --from-api (%(default)s)")
@@ -71,9 +77,16 @@ def check(options: argparse.Namespace) -> str | None:
         return "--speed is between 1 and 600"
     if not 0 <= options.duration <= LONGEST_S:
         return f"--duration is between 0 (endless) and {LONGEST_S} seconds"
+    if wrong := _wrong_keys(options.keys):
+        return wrong
     if options.once and options.scenario in MIXES:
         return f"--once needs a single scenario, {options.scenario} is a mix without an end"
     return None
+
+
+def _wrong_keys(given: list[str]) -> str | None:
+    unknown = [row for row in given if "=" not in row or row.split("=")[0] not in KEYS]
+    return f"--set {unknown[0]}: KEY=VALUE with a known key, such as ConnectionTimeOut=30" if unknown else None
 
 
 def _loopback(url: str) -> bool:
@@ -148,8 +161,15 @@ def _fleet(options: argparse.Namespace, chargers: list[Member]) -> Fleet:
         once=options.once,
         quirk=options.quirk,
         sample_interval_s=options.sample_interval,
+        options=_link(options),
+        configuration=dict(row.split("=", 1) for row in options.keys),
         state=options.state,
     )
+
+
+def _link(options: argparse.Namespace) -> LinkOptions:
+    certificate = (options.certificate, options.certificate) if options.certificate else None
+    return replace(FLEET_LINK, ca_file=options.ca_file, certificate=certificate)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable
 from dataclasses import replace
 from datetime import datetime
+from random import Random
 from types import TracebackType
 from typing import Any, Self
 
@@ -239,6 +240,10 @@ class Body(ABC):
         retry.
         """
         await self._outbox.settled()
+
+    def shuffle_history(self, chance: Random) -> None:
+        """What waits for the platform leaves in another order; only while the connection is down."""
+        self._outbox.shuffle(chance)
 
     async def emptied(self) -> None:
         """Wait until every queued message was answered or given up, however long the platform is away."""

@@ -36,6 +36,9 @@ LOG = logging.getLogger("simulator")
 LOCAL = timedelta(hours=7)
 """The curve of arrivals is read in western Indonesian time (WIB)."""
 
+FLEET_LINK = LinkOptions(checked=False, compression=False, keep_frames=False)
+"""How chargers of a fleet connect: nothing is checked or kept that costs."""
+
 WIND_DOWN_S = 15.0
 _CONNECTS_PER_SECOND = 100
 _SLICE_S = 60
@@ -80,7 +83,8 @@ def lifetime_registers(spec: ChargerSpec, at: datetime) -> tuple[int, ...]:
 class Fleet:
     """See the module. `scenario` names a row of SCENARIOS (played again and again at every plug, or `once`)
     or of MIXES; `quirk` makes every charger misbehave; `state` is a file in which open sessions, registers
-    and unsent messages survive; `sample_interval_s` overrides the scenario's; `options` the connection's.
+    and unsent messages survive; `sample_interval_s` overrides the scenario's; `options` the connection's;
+    `configuration` initial values of OCPP keys.
     """
 
     def __init__(
@@ -97,6 +101,7 @@ class Fleet:
         quirk: str = "none",
         sample_interval_s: int | None = None,
         options: LinkOptions | None = None,
+        configuration: dict[str, str | int] | None = None,
         state: Path | None = None,
     ) -> None:
         self.url, self.chargers, self.scenario = url, list(chargers), scenario
@@ -108,7 +113,8 @@ class Fleet:
         self._plan = find(scenario)
         self._quirk = quirk
         self._sample_interval_s = sample_interval_s
-        self._options = options or LinkOptions(checked=False, compression=False, keep_frames=False)
+        self._options = options or FLEET_LINK
+        self._configuration = configuration or {}
         self._memory = Memory(state)
         self._stopping = asyncio.Event()
         self._tags_in_use: set[str] = set()
@@ -197,7 +203,7 @@ class Fleet:
             clock=self.clock,
             quirks=self._quirks_of_next(),
             options=self._options,
-            configuration={"MeterValueSampleInterval": interval_s},
+            configuration={"MeterValueSampleInterval": interval_s, **self._configuration},
             registers_wh=registers_wh,
             autonomous=True,
             keep_readings=False,

@@ -11,6 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from random import Random
 from typing import Any
 
 
@@ -35,12 +36,15 @@ class Message:
     """One message in the queue.
 
     `build` makes the payload when it is sent (the transaction id may be learnt only then); `answered`
-    receives the answer; `given_up` is called instead when the attempts are used up.
+    receives the answer; `given_up` is called instead when the attempts are used up. Nothing of a `session` can leave
+    before the message that `opens` it was answered.
     """
 
     build: Callable[[], Any]
     answered: Callable[[Any], None]
     given_up: Callable[[], None]
+    session: object = None
+    opens: bool = False
     attempts: int = 0
 
 
@@ -73,6 +77,19 @@ class Outbox:
         self._empty.clear()
         self._wake()
         return message
+
+    def shuffle(self, chance: Random) -> None:
+        """A charger that keeps no order: all that waits leaves in another one, each session's opening before the rest.
+
+        To be called while nothing can be delivered.
+        """
+        mixed = list(self._waiting)
+        chance.shuffle(mixed)
+        for opening in [message for message in mixed if message.opens]:
+            first = next(place for place, message in enumerate(mixed) if message.session is opening.session)
+            mixed.remove(opening)
+            mixed.insert(first, opening)
+        self._waiting = deque(mixed)
 
     def open(self) -> None:
         """The platform can be reached and has accepted the charger."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -39,7 +39,7 @@ class Reservations:
         self._charger = charger
         self._rows: dict[int, Reservation] = {}
 
-    def __iter__(self) -> Iterable[Reservation]:
+    def __iter__(self) -> Iterator[Reservation]:
         return iter(list(self._rows.values()))
 
     def __len__(self) -> int:

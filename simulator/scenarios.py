@@ -25,6 +25,10 @@ Verb = Literal[
     "power_off",
     "power_on",
     "reboot",
+    "jam_lock",
+    "free_lock",
+    "security_event",
+    "say",
     "send",
 ]
 
@@ -34,8 +38,8 @@ class Step:
     """One thing that happens, then simulated time that passes (drawn evenly between the two `seconds`).
 
     `charge` lets time pass as long as a session is open; `tap_off` ends the session if it still runs.
-    `detail` is the OCPP error code of a fault, the kind of a reboot, a text to send, or "slow" for a slow
-    car.
+    `detail` is the OCPP error code of a fault, the kind of a reboot, a text to send, the type of a security event, the
+    message of a DataTransfer (`say`), or "slow" for a slow car.
     """
 
     verb: Verb
@@ -207,6 +211,34 @@ SCENARIOS: dict[str, Scenario] = {
         (Step("plug_in", (5, 15), "slow"), Step("tap"), Step("charge", (1_800, 3_600)), *_LEAVE),
         Ending(sessions=1, cause="Local"),
     ),
+    "jammed-lock": Scenario(
+        "The lock of the plug sticks after charging; it comes free later",
+        (
+            *_ARRIVE,
+            Step("charge", (300, 900)),
+            Step("jam_lock"),
+            Step("tap_off", (30, 120)),
+            Step("free_lock"),
+            Step("unplug"),
+        ),
+        Ending(sessions=1, cause="Local"),
+    ),
+    "tampering": Scenario(
+        "Somebody opens the cabinet while a car charges; the charger tells it as a security event",
+        (
+            *_ARRIVE,
+            Step("charge", (120, 300)),
+            Step("security_event", (1, 5), "TamperDetectionActivated"),
+            Step("charge", (300, 600)),
+            *_LEAVE,
+        ),
+        Ending(sessions=1, cause="Local"),
+    ),
+    "vendor-message": Scenario(
+        "The maker's own messages between those of the standard",
+        (Step("say", (1, 3), "hello"), *_ARRIVE, Step("say", (1, 3), "echo"), Step("charge", (300, 600)), *_LEAVE),
+        Ending(sessions=1, cause="Local"),
+    ),
     "malformed-frame": Scenario(
         "Frames that break the rules, between the messages of an honest session",
         (
@@ -263,6 +295,8 @@ MIXES: dict[str, Mix] = {
             "fault-while-charging": 3,
             "cable-fault": 2,
             "power-failure": 1,
+            "jammed-lock": 1,
+            "tampering": 1,
         },
         (3.0,) * 24,
         opening=0.4,

@@ -72,7 +72,7 @@ class Sessions:
         self.idle.clear()
         self._begin_values[connector_id] = reading
         self._books.begin(session)
-        self._put(session, lambda: self._start(session), self._started(session))
+        self._put(session, lambda: self._start(session), self._started(session), opens=True)
         return session
 
     def _start(self, session: BookedSession) -> Any:
@@ -95,11 +95,13 @@ class Sessions:
 
         return answered
 
-    def _put(self, session: BookedSession, build: Callable[[], Any], answered: Callable[[Any], None]) -> None:
+    def _put(
+        self, session: BookedSession, build: Callable[[], Any], answered: Callable[[Any], None], opens: bool = False
+    ) -> None:
         def given_up() -> None:
             session.given_up = True
 
-        self._outbox.put(Message(build, answered, given_up))
+        self._outbox.put(Message(build, answered, given_up, session, opens))
 
     def measure(self, connector_id: int, at: datetime, context: str = "Sample.Periodic") -> Reading:
         """Read the meter of an open session and queue a MeterValues; KeyError without a session."""
@@ -116,7 +118,7 @@ class Sessions:
             booked.acknowledged = True
             session.readings_acknowledged += 1
 
-        self._outbox.put(Message(lambda: self._meter_values(session, value), answered, lambda: None))
+        self._outbox.put(Message(lambda: self._meter_values(session, value), answered, lambda: None, session))
         return reading
 
     def _value(self, session: BookedSession, reading: Reading, context: str) -> dict[str, Any]:
@@ -202,7 +204,7 @@ class Sessions:
         """Enter a session from before a restart of the simulator: it ended with the power, at `until`."""
         self._books.begin(session)
         if not session.start_acknowledged:
-            self._put(session, lambda: self._start(session), self._started(session))
+            self._put(session, lambda: self._start(session), self._started(session), opens=True)
         if session.open:
             self._books.end(session, until, session.last_meter_wh, session.last_meter_wh, "PowerLoss")
         if not session.stop_acknowledged:

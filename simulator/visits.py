@@ -93,6 +93,10 @@ async def _power_off(visit: Visit, _step: Step) -> None:
     visit.charger.power_off()
 
 
+async def _jam(visit: Visit, step: Step) -> None:
+    visit.charger.jam_lock(visit.connector_id, step.verb == "jam_lock")
+
+
 async def _wait(_visit: Visit, _step: Step) -> None:
     return None
 
@@ -112,6 +116,10 @@ _VERBS: dict[Verb, Callable[[Visit, Step, float], Awaitable[None]]] = {
     "network_in": _plain(lambda visit, step: visit.charger.reconnect()),
     "power_off": _plain(_power_off),
     "power_on": _plain(lambda visit, step: visit.charger.power_on()),
+    "jam_lock": _plain(_jam),
+    "free_lock": _plain(_jam),
+    "security_event": _plain(lambda visit, step: visit.charger.security_event(step.detail)),
+    "say": _plain(lambda visit, step: visit.charger.say(step.detail)),
     "send": _plain(_send),
     "reboot": _plain(lambda visit, step: visit.charger.reboot(step.detail)),
 }

@@ -117,10 +117,22 @@ def _head(view: BayView) -> None:
     columns[2].metric(w("state.queued"), view.queued)
     columns[3].metric(w("state.clock"), f.clock(view.now.isoformat(), ZONE, language()))
     columns[4].metric(w("state.temperature"), f"{view.temperature_c} °C")
+    st.caption(" · ".join(_equipment(view)))
     if trouble := _trouble(view):
         st.warning(trouble, icon=":material/link_off:")
     if view.script:
         st.info(w("preset.running", name=w(f"scenario.{view.script}")), icon=":material/movie:")
+
+
+def _equipment(view: BayView) -> list[str]:
+    """What the platform has made of the charger: firmware, security, lists, limits, and jobs under way."""
+    facts = [
+        w("state.firmware", version=view.firmware_version),
+        w("state.profile", profile=view.security_profile),
+        w("state.list", version=view.list_version),
+        w("state.limits", count=view.profiles),
+    ]
+    return facts + [f"{w(f'job.{name}')}: {status}" for name, status in view.jobs.items()]
 
 
 def _trouble(view: BayView) -> str | None:
@@ -152,6 +164,12 @@ def _facts(plug: PlugView) -> list[str]:
     if plug.session_wh is not None:
         key = "plug.waiting" if plug.transaction_id is None else "plug.transaction"
         facts.append(w(key, id=plug.transaction_id, tag=plug.id_token))
+    if plug.reserved_for:
+        facts.append(w("plug.reserved", tag=plug.reserved_for))
+    if plug.limit_w is not None:
+        facts.append(w("plug.limit", limit=f.power(plug.limit_w, language())))
+    if plug.lock_jammed:
+        facts.append(w("plug.jammed"))
     return [*facts, plug.fault] if plug.fault else facts
 
 

@@ -66,6 +66,14 @@ PLUG_CONTROLS = (
         needs="fault",
     ),
     Control("clear_fault", ":material/build:", "clear_fault", _unless(fault=lambda bay, plug: plug.fault is None)),
+    Control("jam_lock", ":material/lock:", "jam_lock", _unless(jammed=lambda bay, plug: plug.lock_jammed)),
+    Control(
+        "free_lock",
+        ":material/lock_open:",
+        "jam_lock",
+        _unless(free=lambda bay, plug: not plug.lock_jammed),
+        named={"jammed": False},
+    ),
 )
 """Buttons of one connector."""
 
@@ -105,6 +113,14 @@ UNIT_CONTROLS = (
         _unless(dark=lambda bay, plug: not bay.powered),
         at_plug=False,
     ),
+    Control(
+        "tamper",
+        ":material/shield:",
+        "security_event",
+        _unless(dark=lambda bay, plug: not bay.powered),
+        at_plug=False,
+        named={"kind": "TamperDetectionActivated"},
+    ),
 )
 """Buttons of the unit."""
 
@@ -118,6 +134,8 @@ PRESETS = (
     "suspended-by-car",
     "power-failure",
     "reboot-loop",
+    "jammed-lock",
+    "tampering",
 )
 """Scenarios offered on the screen, by their names in `simulator.scenarios`."""
 
@@ -132,6 +150,8 @@ TEMPLATES = {
     "MeterValues": '[2,"own-4","MeterValues",{"connectorId":1,"meterValue":[{"timestamp":"2026-01-01T00:00:00Z",'
     '"sampledValue":[{"value":"1234"}]}]}]',
     "DataTransfer": '[2,"own-5","DataTransfer",{"vendorId":"id.uniev.simulator","messageId":"echo","data":"halo"}]',
+    "SecurityEventNotification": '[2,"own-8","SecurityEventNotification",{"type":"TamperDetectionActivated",'
+    '"timestamp":"2026-01-01T00:00:00Z"}]',
     "StopTransaction 0": '[2,"own-6","StopTransaction",{"transactionId":0,"meterStop":0,'
     '"timestamp":"2026-01-01T00:00:00Z"}]',
     "{…": '[2,"own-7","MeterValues",{"connectorId":1,"transactionId":,"meterValue":[]}]',

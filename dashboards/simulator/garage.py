@@ -49,7 +49,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class PlugView:
-    """One connector as it is now. Energies in Wh; `car_soc_percent` is the car's own figure."""
+    """One connector as it is now. Energies in Wh; `car_soc_percent` is the car's own figure.
+
+    `reserved_for` names the tags of its reservations; `limit_w` is what charging profiles let through (None: all).
+    """
 
     connector_id: int
     status: str
@@ -62,11 +65,17 @@ class PlugView:
     transaction_id: int | None
     id_token: str | None
     ev_suspended: bool
+    reserved_for: str
+    limit_w: int | None
+    lock_jammed: bool
 
 
 @dataclass(frozen=True, slots=True)
 class BayView:
-    """A charger as it is now, copied for one drawing of the screen."""
+    """A charger as it is now, copied for one drawing of the screen.
+
+    `jobs` are statuses of firmware, diagnostics and log that are not at rest; `list_version` is the local list's.
+    """
 
     identity: str
     url: str
@@ -81,6 +90,11 @@ class BayView:
     queued: int
     temperature_c: int
     script: str | None
+    firmware_version: str
+    jobs: dict[str, str]
+    security_profile: int
+    list_version: int
+    profiles: int
     plugs: tuple[PlugView, ...]
     frames: tuple[Frame, ...]
     events: tuple[Event, ...]
@@ -255,12 +269,26 @@ def _look(identity: str, bay: Bay) -> BayView:
         queued=charger.queued,
         temperature_c=charger.charger.temperature_milli_c // 1000,
         script=bay.script,
+        firmware_version=charger.presence.firmware_version,
+        jobs=_jobs(charger),
+        security_profile=charger.access.profile,
+        list_version=charger.authorizer.local_list.version,
+        profiles=len(charger.profiles),
         plugs=tuple(_plug(charger, number) for number in charger.connectors),
         frames=tuple(charger.books.frames),
         events=tuple(bay.events),
         samples={number: tuple(rows) for number, rows in bay.samples.items()},
         sessions=tuple(session.as_dict() for session in charger.books.sessions),
     )
+
+
+def _jobs(charger: SimulatedCharger) -> dict[str, str]:
+    statuses = {
+        "firmware": charger.firmware.status,
+        "diagnostics": charger.reports.diagnostics_status,
+        "log": charger.reports.log_status,
+    }
+    return {name: status for name, status in statuses.items() if status != "Idle"}
 
 
 def _outcome(work: asyncio.Future[Any]) -> str:
@@ -285,6 +313,9 @@ def _plug(charger: SimulatedCharger, connector_id: int) -> PlugView:
         transaction_id=session.transaction_id if session else None,
         id_token=session.id_token if session else None,
         ev_suspended=plug.ev_suspended,
+        reserved_for=", ".join(row.id_token for row in charger.reservations if row.connector_id in {0, connector_id}),
+        limit_w=plug.limit_w,
+        lock_jammed=plug.lock_jammed,
     )
 
 

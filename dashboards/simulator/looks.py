@@ -31,7 +31,7 @@ CSS = """<style>
 </style>"""
 
 _MAIN_ROW = ("Available", "Preparing", "Charging", "Finishing", "Available")
-_SIDE_ROW = ("SuspendedEV", "SuspendedEVSE", "Faulted", "Unavailable")
+_SIDE_ROW = ("Reserved", "SuspendedEV", "SuspendedEVSE", "Faulted", "Unavailable")
 _BAD = {"Faulted", "Unavailable"}
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ocpp.v16 import call
 from streamlit.testing.v1 import AppTest
 
 from dashboards.simulator import looks, start
@@ -42,6 +43,11 @@ class Central:
             self.csms: Csms = csms
             self._up.set()
             await self._over.wait()
+
+    def ask(self, payload: Any) -> Any:
+        """A command to SIM-1; its answer."""
+        work = self.csms.point("SIM-1").call(payload, suppress=False)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE_S)
 
     def close(self) -> None:
         """End it."""
@@ -141,6 +147,28 @@ def test_fault_and_network(central: Central, app: Callable[..., AppTest]) -> Non
     assert screen.button(key="do_network_out").disabled
     screen.button(key="do_network_in").click().run()
     until("SIM-1", lambda view: view.connected)
+
+
+def test_what_the_platform_made_of_it_is_shown(central: Central, app: Callable[..., AppTest]) -> None:
+    screen = switched_on(central, app)
+    schedule = {"chargingRateUnit": "W", "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 2000.0}]}
+    profile = {"chargingProfileId": 1, "stackLevel": 0, "chargingProfilePurpose": "TxDefaultProfile",
+               "chargingProfileKind": "Relative", "chargingSchedule": schedule}  # fmt: skip
+    central.ask(call.ReserveNow(1, "2090-01-01T00:00:00Z", "TAG-1", 7))
+    central.ask(call.SetChargingProfile(1, profile))
+    central.ask(call.SendLocalList(4, "Full", [{"idTag": "TAG-1", "idTagInfo": {"status": "Accepted"}}]))
+    until("SIM-1", lambda view: view.plugs[0].status == "Reserved")
+    shown = words(screen.run())
+    for fact in ("Reserved for TAG-1", "Local list v4", "1 charging profiles", "Firmware 1.0.0", "Security profile 0"):
+        assert fact in shown
+    garage().do("SIM-1", "tap", 1, "TAG-1")
+    screen.button(key="do_plug_in").click().run()
+    until("SIM-1", lambda view: view.plugs[0].limit_w == 2_000)
+    assert "Limited to 2.0 kW" in words(screen.run())
+    screen.button(key="do_jam_lock").click().run()
+    screen.button(key="do_tamper").click().run()
+    assert central.state.payloads("SecurityEventNotification")[-1]["type"] == "TamperDetectionActivated"
+    assert "Lock jammed" in words(screen.run())
 
 
 def test_impossible_buttons_say_why(central: Central, app: Callable[..., AppTest]) -> None:

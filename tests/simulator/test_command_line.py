@@ -92,6 +92,8 @@ def _catches_signals(pid: int) -> None:
         (["--speed", "0.5"], "--speed"),
         (["--duration", "-1"], "--duration"),
         (["--scenario", "city-day", "--once"], "mix"),
+        (["--set", "Colour=red"], "--set Colour=red"),
+        (["--set", "ConnectionTimeOut"], "KEY=VALUE"),
     ],
 )
 def test_wrong_arguments_are_explained(arguments: list[str], hint: str, capsys: Any) -> None:
@@ -99,6 +101,13 @@ def test_wrong_arguments_are_explained(arguments: list[str], hint: str, capsys: 
         main(arguments)
     assert ended.value.code == 2
     assert hint in capsys.readouterr().err
+
+
+async def test_configuration_keys_can_be_set_at_the_start(csms: Csms) -> None:
+    arguments = ("--once", "--chargers", "1", "--speed", "600", "--duration", "60", "--id-tokens", "TAG-1")
+    process = await launch("--url", csms.url, *arguments, "--set", "LocalPreAuthorize=true", "--set", "CpoName=X=Y")
+    code, output, _progress = await finished(process, 60)
+    assert (code, json.loads(output)["sessions"]["ended"]) == (0, 2), "one at each plug"
 
 
 def test_remote_servers_only_on_request() -> None:

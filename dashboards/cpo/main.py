@@ -12,6 +12,7 @@ open_house(
         Room("held.py", "held", ":material/front_hand:"),
         Room("wall.py", "wall", ":material/tv:"),
         Room("message_log.py", "message_log", ":material/forum:", section="chargers"),
+        Room("security.py", "security", ":material/shield_lock:", section="chargers"),
         Room("charger.py", "charger", section="chargers", listed=False),
         Room("session.py", "session", section="chargers", listed=False),
     ],

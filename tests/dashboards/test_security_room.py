@@ -1,0 +1,86 @@
+"""The room Security: what is shown, what may be done by whom, and what is shown once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboards.common import door
+from dashboards.common.sessions import session_key
+from tests.dashboards.conftest import ADMIN, OPERATOR, OTHER_ADMIN, Nation
+from tests.support.rooms import panels, sign_in, words
+
+Room = Callable[..., AppTest]
+
+
+def charger_of(nation: Nation, email: str = ADMIN) -> str:
+    return str(nation.get(email, "/api/chargers", limit=1)["items"][0]["id"])
+
+
+@pytest.mark.parametrize("language", ["id", "en"])
+def test_the_room_opens_in_both_languages(room: Room, nation: Nation, language: str) -> None:
+    app = room(ADMIN, "security", charger=charger_of(nation), choose_language=language).run()
+    app.segmented_control(key="choose_language").set_value(language).run()
+
+    assert not app.exception
+    assert ("Keamanan" if language == "id" else "Security") == app.title[0].value
+
+
+def test_it_names_profile_password_and_what_each_step_needs(room: Room, nation: Nation) -> None:
+    app = room(ADMIN, "security", charger=charger_of(nation)).run()
+    text = words(app)
+
+    assert "0 · tanpa perlindungan" in text
+    assert "Tidak diminta kata sandi" in text
+    assert "✗ Porta dengan TLS: belum ada" in text
+    assert all(app.button(key=f"raise_{step}").disabled for step in (1, 2, 3))
+
+
+def test_an_offline_charger_and_an_operator_are_told_why_not(room: Room, nation: Nation) -> None:
+    charger = charger_of(nation)
+    app = room(OPERATOR, "security", charger=charger).run()
+
+    assert "luring" in str(app.button(key="rotate_").help)
+    assert app.button(key="by_hand_").disabled
+    assert not room(ADMIN, "security", charger=charger).run().button(key="by_hand_").disabled
+
+
+def test_a_password_set_by_hand_is_shown_once(room: Room, nation: Nation) -> None:
+    charger = charger_of(nation)
+    app = room(ADMIN, "security", charger=charger).run()  # points this process at the API, too
+    app.button(key="by_hand_").click().run()
+    assert charger.replace("-", "\\-") in words(app)
+    login = sign_in(nation.api_url, ADMIN)
+    dialog = AppTest.from_function(_by_hand, default_timeout=20, args=(charger,))
+    dialog.user = {"id": login["user"]["id"], "session": session_key(door.store(door.CPO).create(login, None))}
+    dialog.run().button(key="confirm").click().run()
+    shown = dialog.code[0].value
+    text = words(room(ADMIN, "security", charger=charger).run())
+
+    assert len(shown) == 40
+    assert nation.get(ADMIN, f"/api/chargers/{charger}/security")["has_password"]
+    assert "1 · kata sandi" in text
+    assert shown not in text
+
+
+def _by_hand(charger: str) -> None:
+    from dashboards.cpo.safeguards import Measure, dialog
+
+    dialog(Measure("by_hand", charger, key="same-key"))
+
+
+def test_without_a_charger_the_room_explains_what_will_stand_there(room: Room) -> None:
+    app = room(ADMIN, "security").run()
+
+    assert not app.exception
+    assert "Belum ada peristiwa keamanan" in words(app)
+
+
+def test_the_charger_of_another_cpo_does_not_exist_here(room: Room, nation: Nation) -> None:
+    foreign = charger_of(nation, OTHER_ADMIN)
+    app = room(ADMIN, "security", charger=foreign).run()
+
+    assert "Pengisi daya ini tidak ada" in words(app)
+    assert "security-profile" not in "".join(panels(app))

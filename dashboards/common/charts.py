@@ -79,6 +79,35 @@ def session_curve(readings: Sequence[dict[str, Any]], zone_name: str | None, lan
     st.caption(alt)
 
 
+def register_curve(
+    readings: Sequence[dict[str, Any]], ends: Sequence[dict[str, Any]], zone_name: str | None, language: Language
+) -> None:
+    """The meter's register (kWh) over station time: a line through the readings, start and stop as diamonds."""
+    zone = f.zone(zone_name)
+    figure = go.Figure()
+    for rows, name, style in (
+        (readings, t("chart.register"), {"mode": "lines+markers", "line": {"color": POWER, "width": 2}}),
+        (
+            ends,
+            t("chart.register_ends"),
+            {"mode": "markers", "marker": {"symbol": "diamond", "size": 11, "color": SOC}},
+        ),
+    ):
+        times = [at.astimezone(zone).replace(tzinfo=None) for r in rows if (at := f.moment(r["measured_at"]))]
+        figure.add_scatter(x=times, y=[r["energy_wh"] / 1000 for r in rows], name=name, **style)
+    _finish(figure, language, height=300, y_title="kWh")
+    figure.update_layout(
+        yaxis={"rangemode": "normal"},
+        legend={"orientation": "h", "y": 1.12, "x": 0},
+        showlegend=True,
+        xaxis={"tickformatstops": _clock(language), "hoverformat": "%d/%m %H:%M:%S"},
+    )
+    first, last = (f.register(ends[place]["energy_wh"] if ends else None, language) for place in (0, -1))
+    alt = t("chart.register_alt", zone=f.zone_letters(zone_name), first=first, last=last, n=len(readings))
+    st.plotly_chart(figure, key="register_chart", config=_CONFIG, alt=alt)
+    st.caption(alt)
+
+
 def _clock(language: Language) -> list[dict[str, Any]]:
     """Seconds on the axis only while less than a minute lies between two ticks."""
     point = "." if language == "id" else ":"

@@ -65,6 +65,16 @@ def all_sessions(viewer: Viewer, filters: dict[str, Any]) -> Answer:
     return read(viewer, "/api/sessions", cap=EXPORT_CAP, **filters)
 
 
+def reviews(viewer: Viewer, filters: dict[str, Any], limit: int) -> Answer:
+    """Sessions that are or were held, with evidence and proposal."""
+    return read(viewer, "/api/sessions/reviews", **filters, limit=limit, count=True)
+
+
+def all_reviews(viewer: Viewer, filters: dict[str, Any]) -> Answer:
+    """For the export: up to EXPORT_CAP rows."""
+    return read(viewer, "/api/sessions/reviews", cap=EXPORT_CAP, **filters)
+
+
 def id_tokens(viewer: Viewer) -> list[Row]:
     """Active tokens to start a session with."""
     return [row for row in read(viewer, "/api/id-tokens", cap=LIST_CAP).items if row["status"] == "active"]

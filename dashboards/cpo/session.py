@@ -70,7 +70,12 @@ def _to_timeline(row: Row) -> Markup:
 
 
 def _review(row: Row) -> None:
-    """Held sessions say in words what was not plausible."""
+    """A session that is held says in words what was not plausible; one that was decided says what is billed."""
+    if row["billing_state"] in ("approved", "corrected", "void"):
+        st.info(t(f"billing.{row['billing_state']}"), icon=":material/gavel:")
+        return draw(link("held", t("session.to_review"), session=row["id"], state=row["billing_state"]), "to_review")
+    if row["review_reasons"]:
+        draw(link("held", t("session.to_review"), session=row["id"]), "to_review")
     for reason in row["review_reasons"]:
         key = f"review.{reason}"
         st.warning(t(key) if known(key) else t("review.other", reason=reason), icon=":material/front_hand:")
@@ -92,6 +97,8 @@ def _meter(row: Row, viewer: Viewer) -> list[tuple[str, str | Markup]]:
         (t("session.meter_start"), f.register(row["meter_start_wh"], viewer.language)),
         (t("session.meter_stop"), f.register(row["meter_stop_wh"], viewer.language)),
         (t("column.energy"), f.energy(row["energy_wh"], viewer.language)),
+        (t("session.plausibility"), t(f"billing.{row['billing_state']}")),
+        (t("session.billable"), f.register(row["billable_energy_wh"], viewer.language)),
     ]
 
 

@@ -91,7 +91,7 @@ def _row(row: data.Row, viewer: Viewer) -> Markup:
         f.energy(row["energy_wh"], language),
         f.power(row["last_power_w"], language) if row["open"] else "–",
         running if row["open"] else f.when(row["stopped_at"], zone, language),
-        held if row["review_reasons"] else "",
+        held if row["billing_state"] == "held" else "",
         numbers=(4, 5, 6),
     )
 

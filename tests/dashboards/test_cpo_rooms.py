@@ -16,7 +16,7 @@ from tests.support.rooms import PASSWORD, panels, sign_in, words
 from tests.support.servers import api_server, free_port
 
 Room = Callable[..., AppTest]
-ROOMS = ("overview", "live", "sessions", "charger", "session")
+ROOMS = ("overview", "live", "sessions", "held", "charger", "session")
 
 
 def charger_of(nation: Nation, email: str = ADMIN) -> str:

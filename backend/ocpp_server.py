@@ -16,6 +16,7 @@ import uvloop
 
 from backend.database import Database, open_database
 from backend.domain.errors import DomainError
+from backend.domain.masking import Mask
 from backend.logs import set_up_logs
 from backend.ocppj.admission import BootQueue
 from backend.ocppj.delivery import Delivery
@@ -33,6 +34,8 @@ from backend.services.message_log import MessageLog
 from backend.services.nodes import Nodes
 from backend.services.pki.authority import Authority
 from backend.services.pki.serving import FilePairs, IssuedPairs, PairSource
+from backend.services.quirk_book import QuirkBook
+from backend.services.treatments import Treatments
 from backend.settings import Settings, load_settings
 
 log = logging.getLogger("backend.ocpp_server")
@@ -41,20 +44,24 @@ log = logging.getLogger("backend.ocpp_server")
 def build(database: Database, settings: Settings, pace: Pace | None = None) -> OcppServer:
     """Wires an OCPP server over a database."""
     lane = Lane(database)
-    intake = Intake(database, lane)
+    quirks = QuirkBook(database, Mask(settings.secret_key.encode()))
+    intake = Intake(database, lane, quirks)
+    treatments = Treatments(database)
     registry = Registry()
     node = f"{socket.gethostname()}:{settings.ocpp_port}"
     return OcppServer(
         intake=intake,
         lane=lane,
         gate=Gate(intake, accept_unknown=settings.ocpp_accept_unknown),
-        dialect=V16(intake, settings.heartbeat_interval_s, BootQueue()),
+        dialect=V16(intake, settings.heartbeat_interval_s, BootQueue(), treatments),
         registry=registry,
         delivery=Delivery(Dispatch(database, node), registry),
         message_log=MessageLog(database),
         nodes=Nodes(database, node),
         alarms=Alarms(database),
-        pace=pace,
+        quirks=quirks,
+        treatments=treatments,
+        pace=pace or Pace.of(settings.ocpp_ping_interval_s),
     )
 
 

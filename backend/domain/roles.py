@@ -51,6 +51,9 @@ class Permission(StrEnum):
     MESSAGES_IDENTIFIERS = "messages:identifiers"  # unmasked
     ANALYTICS_READ = "analytics:read"
     ALARMS_READ = "alarms:read"
+    QUIRKS_READ = "quirks:read"
+    RULES_READ = "normalising_rules:read"
+    RULES_WRITE = "normalising_rules:write"
     USERS_READ = "users:read"
     USERS_WRITE = "users:write"
     API_KEYS_READ = "api_keys:read"
@@ -65,7 +68,7 @@ TENANT_ROLES: Final = frozenset(Role) - PLATFORM_ROLES
 
 _READ_ALL = frozenset(p for p in Permission if p.value.endswith(":read"))
 _STAFF_ONLY = frozenset({Permission.USERS_READ, Permission.API_KEYS_READ})
-_EMSV_ONLY = frozenset({Permission.CPOS_WRITE, Permission.CHARGERS_APPROVE})
+_EMSV_ONLY = frozenset({Permission.CPOS_WRITE, Permission.CHARGERS_APPROVE, Permission.RULES_WRITE})
 _ORDERS = frozenset({
     Permission.COMMANDS_SEND, Permission.RESERVATIONS_WRITE, Permission.LOCAL_LISTS_WRITE,
     Permission.CHARGING_PROFILES_WRITE,

@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from backend.domain.configuration import hide_in_answer, hide_in_call
 from backend.domain.errors import DatabaseUnavailable, DomainError
+from backend.domain.quirks import Quirk
 from backend.ocppj import frames
 from backend.ocppj.conduct import Conduct
 from backend.ocppj.frames import BadFrame, Frame
@@ -49,12 +50,16 @@ class Dialect(Protocol):
 
     def forbids(self, connection: Connection, action: str) -> bool: ...
 
+    def noticed(self, connection: Connection, quirk: Quirk, example: str) -> None: ...
+
+    def treated(self, connection: Connection, action: str, payload: dict[str, Any]) -> dict[str, Any]: ...
+
 
 class Connection:
     """A charger on its socket. `connection_id` tells it from older and newer sockets of the same charger."""
 
-    __slots__ = ("_answer", "_asked", "_asking", "_conduct", "_inbox", "_log", "_on_closed", "_on_open", "_paused",
-                 "_working", "charger_id", "closed", "connection_id", "dialect", "registration",
+    __slots__ = ("_answer", "_asked", "_asking", "_conduct", "_inbox", "_last_id", "_log", "_on_closed", "_on_open",
+                 "_paused", "_working", "charger_id", "closed", "connection_id", "dialect", "registration",
                  "socket")  # fmt: skip
 
     def __init__(
@@ -71,6 +76,7 @@ class Connection:
         self._conduct = conduct
         self._on_open = on_open
         self._on_closed = on_closed
+        self._last_id: Any = None  # of the charger's last call
         self._inbox: deque[tuple[Frame, datetime]] | None = None  # made when first needed
         self._working: asyncio.Task[None] | None = None
         self._paused = False
@@ -91,15 +97,29 @@ class Connection:
             frame = frames.read_frame(data)
         except BadFrame as bad:
             self.on_offence("malformed")
-            self._note(now, "in", "bad", None, None, None, data[:_BAD_SHOWN])
+            self._noticed(Quirk.BAD_FRAME, data[:_BAD_SHOWN].decode("utf-8", "replace"))
+            self._note(now, "in", "bad", None, bad.message_id, None, data[:_BAD_SHOWN], bad.code)
             if bad.message_id is not None:
                 self._reply_error(bad.message_id, bad.code, bad.description, "", now)
             return
         if frame.kind == frames.CALL:
             self._note(now, "in", "call", frame.action, frame.message_id, None, data)
+            if frame.mended or frame.message_id == self._last_id:
+                self._odd_frame(frame, data)
+            self._last_id = frame.message_id
             self._enqueue(frame, now)
         else:
             self._on_answer(frame, data, now)
+
+    def _odd_frame(self, frame: Frame, data: bytes) -> None:
+        text = data[:_BAD_SHOWN].decode("utf-8", "replace")
+        if frame.mended:
+            self._noticed(Quirk.BROKEN_JSON, text)
+        if frame.message_id == self._last_id:  # on this socket, where the call before is answered or waits
+            self._noticed(Quirk.MESSAGE_ID_REUSED, text)
+
+    def _noticed(self, quirk: Quirk, example: str) -> None:
+        self.dialect.noticed(self, quirk, example)
 
     def on_offence(self, kind: str) -> None:
         """The charger breaks a rule of the wire."""
@@ -146,8 +166,9 @@ class Connection:
         kind = "result" if frame.kind == frames.RESULT else "error"
         if frame.kind == frames.RESULT and (shown := hide_in_answer(frame.payload)) is not frame.payload:
             data = frames.result(frame.message_id, shown)
-        self._note(now, "in", kind, action, frame.message_id, latency_ms, data)
+        self._note(now, "in", kind, action, frame.message_id, latency_ms, data, frame.code or None)
         if not expected or self._answer is None or self._answer.done():
+            self._noticed(Quirk.STRAY_ANSWER, data[:_BAD_SHOWN].decode("utf-8", "replace"))
             return  # late or unasked: never taken for the answer to another call
         if frame.kind == frames.RESULT:
             self._answer.set_result(frame.payload)
@@ -162,7 +183,9 @@ class Connection:
         self._inbox.append((frame, now))
         if self._working is None:
             self._working = self.socket.loop.create_task(self._work())
-        elif len(self._inbox) >= _WAITING_LIMIT:
+            return
+        self._noticed(Quirk.PIPELINED_CALLS, frame.action)
+        if len(self._inbox) >= _WAITING_LIMIT:
             self._paused = True
             self.socket.pause()
 
@@ -209,25 +232,31 @@ class Connection:
         if handler is None:
             # OCPP-J 1.6 table 7: NotImplemented is an unknown action, NotSupported a known one we do not do.
             known = frame.action in actions(self.dialect.version)
+            self._noticed(Quirk.UNKNOWN_ACTION, frame.action[:60])
             raise Violation("NotSupported" if known else "NotImplemented", f"{frame.action[:60]} is not served here.")
         if self.dialect.forbids(self, frame.action):
+            self._noticed(Quirk.CALL_BEFORE_BOOT, frame.action)
             raise Violation("SecurityError", "Send BootNotification and wait until it is accepted.")
         schema = validator(self.dialect.version, frame.action)
-        payload = schema.check(frame.payload) if schema else frame.payload
-        return await handler(self, payload, received_at)
+        payload = schema.check(frame.payload, self._noticed) if schema else frame.payload
+        return await handler(self, self.dialect.treated(self, frame.action, payload), received_at)
 
     def _reply_error(self, message_id: Any, code: str, description: str, action: str, asked_at: datetime) -> None:
-        self._reply("error", frames.error(message_id, code, description), action, message_id, asked_at)
+        self._reply("error", frames.error(message_id, code, description), action, message_id, asked_at, code)
 
-    def _reply(self, kind: str, data: bytes, action: str, message_id: Any, asked_at: datetime) -> None:
+    def _reply(
+        self, kind: str, data: bytes, action: str, message_id: Any, asked_at: datetime, error_code: str | None = None
+    ) -> None:
         self.socket.send(data)
         now = datetime.now(UTC)
-        self._note(now, "out", kind, action or None, message_id, (now - asked_at).total_seconds() * 1000, data)
+        latency_ms = (now - asked_at).total_seconds() * 1000
+        self._note(now, "out", kind, action or None, message_id, latency_ms, data, error_code)
 
     def _note(
         self, at: datetime, direction: str, kind: str, action: str | None, message_id: Any,
-        latency_ms: float | None, data: bytes,
+        latency_ms: float | None, data: bytes, error_code: str | None = None,
     ) -> None:  # fmt: skip
         pair_id = None if message_id is None else str(message_id)
         text = data.decode("utf-8", "replace").replace("\0", "\ufffd")
-        self._log.add(Message(at, self.charger_id, direction, kind, action and action[:100], pair_id, latency_ms, text))
+        short, code = action and action[:100], error_code and error_code[:100]
+        self._log.add(Message(at, self.charger_id, direction, kind, short, pair_id, latency_ms, text, code))

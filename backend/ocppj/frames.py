@@ -44,11 +44,22 @@ class Frame:
     payload: Any = None
     code: str = ""
     description: str = ""
+    mended: bool = False  # it was no JSON as it came
 
 
 def read_frame(data: bytes | bytearray) -> Frame:
     """Raises BadFrame for anything that is no CALL, CALLRESULT or CALLERROR."""
-    match _parsed(data):
+    try:
+        parts = _decode(data)
+    except (ValueError, RecursionError):
+        frame = _frame(_mended(data))
+        frame.mended = True
+        return frame
+    return _frame(parts)
+
+
+def _frame(parts: Any) -> Frame:
+    match parts:
         case [2, message_id, action, *rest]:
             return _call(message_id, action, rest)
         case [3, str() | int() as message_id, dict() as payload, *_]:
@@ -64,11 +75,7 @@ def read_frame(data: bytes | bytearray) -> Frame:
             raise BadFrame("FormationViolation", "Not an OCPP-J message.")
 
 
-def _parsed(data: bytes | bytearray) -> Any:
-    try:
-        return _decode(data)
-    except (ValueError, RecursionError):
-        pass
+def _mended(data: bytes | bytearray) -> Any:
     try:
         # Texts in another encoding than UTF-8 lose their accents, not the message.
         mended = _MISSING_VALUE.sub(rb"\1null\2", bytes(data)).decode("utf-8", "replace")

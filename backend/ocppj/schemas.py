@@ -15,6 +15,10 @@ from typing import Any, Final
 
 import jsonschema_rs
 
+from backend.domain.quirks import Quirk, payload_quirk
+
+Notice = Callable[[Quirk, str], None]
+
 
 class Violation(Exception):
     """A payload that cannot be accepted. `code` is the CALLERROR name of OCPP 1.6 (OCPP-J §4.2.3)."""
@@ -67,12 +71,25 @@ class Validator:
         self._schema = jsonschema_rs.validator_for(schema)
         self._is_valid: Callable[[Any], bool] = self._schema.is_valid
 
-    def check(self, payload: dict[str, Any]) -> dict[str, Any]:
-        """Raises Violation."""
+    def check(self, payload: dict[str, Any], notice: Notice | None = None) -> dict[str, Any]:
+        """Raises Violation. `notice` is told of every deviation, with an example of it."""
         if not self._is_valid(payload):
             for problem in list(self._schema.iter_errors(payload)):
+                if notice is not None:
+                    notice(*self._oddity(payload, problem))
                 self._mend(payload, problem)
         return payload
+
+    def _oddity(self, payload: dict[str, Any], problem: Any) -> tuple[Quirk, str]:
+        keyword, (holder, member) = problem.kind.name, _find(payload, problem.instance_path)
+        value = payload if member is None else holder[member]
+        if keyword == "required":
+            return payload_quirk(keyword, member, value), f"{self._action} without {problem.kind.property}"
+        if keyword == "additionalProperties":
+            value = {name: value.get(name) for name in problem.kind.unexpected}
+            member = None
+        shown = json.dumps(value if member is None else {str(member): value}, ensure_ascii=False, default=str)
+        return payload_quirk(keyword, member, value), f"{self._action} {shown}"
 
     def _mend(self, payload: dict[str, Any], problem: Any) -> None:
         keyword = problem.kind.name

@@ -36,6 +36,8 @@ from backend.services.intake.facts import Intake
 from backend.services.intake.lane import Lane
 from backend.services.message_log import MessageLog
 from backend.services.nodes import Nodes
+from backend.services.quirk_book import QuirkBook
+from backend.services.treatments import Treatments
 
 log = logging.getLogger(__name__)
 
@@ -54,13 +56,19 @@ class Pace(NamedTuple):
     shy_for: float = 10.0
     tell_every: float = 5.0
 
+    @classmethod
+    def of(cls, ping_interval_s: float) -> Pace:
+        """Two pings and a third of the time to answer: whoever is silent for longer is gone."""
+        return cls(ping_every=ping_interval_s, silent_for=ping_interval_s * 7 / 3)
+
 
 class OcppServer:
     """Serves chargers between `start` and `stop`. `port` is the one in use, also when 0 was asked for."""
 
     def __init__(
         self, *, intake: Intake, lane: Lane, gate: Gate, dialect: Dialect, registry: Registry, delivery: Delivery,
-        message_log: MessageLog, nodes: Nodes, alarms: Alarms, pace: Pace | None = None,
+        message_log: MessageLog, nodes: Nodes, alarms: Alarms, quirks: QuirkBook, treatments: Treatments,
+        pace: Pace | None = None,
     ) -> None:  # fmt: skip
         self._pace = pace or Pace()
         self._intake, self._lane, self._gate, self._dialect = intake, lane, gate, dialect
@@ -70,7 +78,7 @@ class OcppServer:
             message_log,
             nodes,
         )
-        self._alarms = alarms
+        self._alarms, self._quirks, self._treatments = alarms, quirks, treatments
         self._conduct = Conduct(nodes.name)
         self._door = Door()
         self._sockets_made = 0
@@ -88,8 +96,10 @@ class OcppServer:
         can be stored, InvalidInput for a server certificate that cannot be used."""
         loop = asyncio.get_running_loop()
         await self._nodes.begin()
+        await self._treatments.load()
         self.port = await self._listen(loop, host, port)
-        jobs = [self._pulse, self._tell, self._alert, self._message_log.run, self._delivery.run, _quiet_collector]
+        jobs = [self._pulse, self._tell, self._alert, self._message_log.run, self._delivery.run, _quiet_collector,
+                self._quirks.run, self._treatments.run]  # fmt: skip
         if tls is not None:
             await tls.load()
             self.tls_port = await self._listen(loop, host, tls.port, tls.context)

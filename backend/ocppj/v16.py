@@ -13,11 +13,13 @@ from functools import partial
 from typing import Any, Final
 
 from backend.domain.authorization import TokenFacts, decide
+from backend.domain.quirks import Quirk
 from backend.domain.readings import read_number
 from backend.ocppj.admission import BootQueue
 from backend.ocppj.connection import Connection, Handler
 from backend.ocppj.schemas import Violation
 from backend.services.intake.facts import Intake, Where
+from backend.services.treatments import Treatments
 
 PROTOCOL: Final = "ocpp1.6"
 _CONNECTOR_LIMIT: Final = 10_000
@@ -41,8 +43,11 @@ class V16:
     version: str = "v16"
     protocol: str = PROTOCOL
 
-    def __init__(self, intake: Intake, heartbeat_interval_s: int, boots: BootQueue) -> None:
+    def __init__(
+        self, intake: Intake, heartbeat_interval_s: int, boots: BootQueue, treatments: Treatments
+    ) -> None:
         self._intake = intake
+        self._treatments = treatments
         self._heartbeat_interval_s = heartbeat_interval_s
         self._boots = boots
         self.handlers: Mapping[str, Handler] = {
@@ -60,6 +65,15 @@ class V16:
     def forbids(self, connection: Connection, action: str) -> bool:
         """Before acceptance only BootNotification is served (OCPP-J erratum 3.10)."""
         return connection.registration != "accepted" and action != "BootNotification"
+
+    def noticed(self, connection: Connection, quirk: Quirk, example: str) -> None:
+        """A deviation on the wire: counted."""
+        self._intake.quirks.note(connection.charger_id, quirk, example)
+
+    def treated(self, connection: Connection, action: str, payload: dict[str, Any]) -> dict[str, Any]:
+        """The payload as the normalising rules for this charger's firmware make it."""
+        treatment = self._treatments.of(connection.charger_id)
+        return payload if treatment is None else treatment.apply(action, payload)
 
     async def authorize(self, connection: Connection, payload: dict[str, Any], now: datetime) -> dict[str, Any]:
         """§4.1"""
@@ -79,6 +93,12 @@ class V16:
                 "imsi": _text(payload, "imsi"), "meter_type": _text(payload, "meterType"),
                 "meter_serial_number": _text(payload, "meterSerialNumber"),
             })  # fmt: skip
+        self._treatments.booted(
+            connection.charger_id,
+            _text(payload, "chargePointVendor"),
+            _text(payload, "chargePointModel"),
+            _text(payload, "firmwareVersion"),
+        )
         connection.registration = registration or "rejected"
         accepted = connection.registration == "accepted"
         return {

@@ -23,9 +23,11 @@ from backend.services.fleet import Fleet
 from backend.services.id_tokens import IdTokens
 from backend.services.logins import Logins
 from backend.services.messages import Messages
+from backend.services.normalising_rules import NormalisingRules
 from backend.services.passwords import Passwords
 from backend.services.pki.authority import Authority
 from backend.services.pki.certificates import Certificates
+from backend.services.quirks import Quirks
 from backend.services.readiness import ReadinessCheck
 from backend.services.reservations import Reservations
 from backend.services.reviews import Reviews
@@ -57,6 +59,8 @@ class Directory:
     id_tokens: IdTokens
     logins: Logins
     messages: Messages
+    normalising_rules: NormalisingRules
+    quirks: Quirks
     readiness: ReadinessCheck
     reservations: Reservations
     reviews: Reviews
@@ -109,6 +113,8 @@ def build_directory(
         id_tokens=IdTokens(database, audit, cpos),
         logins=Logins(database, cpos, passwords, tokens, Attempts(time.monotonic), now),
         messages=Messages(database, chargers, Mask(secret_key.encode())),
+        normalising_rules=NormalisingRules(database, audit),
+        quirks=Quirks(database, chargers),
         readiness=ReadinessCheck(database, now, free_bytes),
         reservations=Reservations(database, commands),
         reviews=Reviews(database),

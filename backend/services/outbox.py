@@ -23,7 +23,7 @@ class Outbox:
         self._lease_s = lease_s
         self._reactions: dict[str, Callable[[Payloads], Awaitable[None]]] = {
             "session.ended": self._refresh_station_days,
-            "session.judged": self._refresh_station_days,
+            "session.judged": self._after_judgement,
             "charger.booted": self._begin_templates,
         }
 
@@ -55,6 +55,11 @@ class Outbox:
         rows = [{"station_id": p["station_id"], "stopped_at": p["stopped_at"]} for p in payloads if p["station_id"]]
         if rows:
             await self._database.call("refresh_station_days", {"p_rows": rows}, scope=SYSTEM)
+
+    async def _after_judgement(self, payloads: Payloads) -> None:
+        await self._refresh_station_days(payloads)
+        ids = [payload["session_id"] for payload in payloads]
+        await self._database.call("count_session_quirks", {"p_session_ids": ids}, scope=SYSTEM)
 
     async def _begin_templates(self, payloads: Payloads) -> None:
         await self._database.call("begin_templates", {"p_rows": payloads}, scope=SYSTEM)

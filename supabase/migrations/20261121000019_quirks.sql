@@ -172,7 +172,8 @@ begin
         cross join lateral (
             select case reason when 'register_back' then 'register_back' when 'stop_missing' then 'stop_missing'
                 when 'negative_duration' then 'stop_before_start' when 'odometer_jump' then 'start_register_zero'
-                when 'energy_above_rated' then 'energy_above_rated' end as quirk
+                when 'energy_above_rated' then 'energy_above_rated' when 'overlap' then 'sessions_overlap'
+                when 'reading_gap' then 'reading_gap' end as quirk
             from unnest(s.review_reasons) as reason
             union
             select 'readings_thousandfold' where s.meter_start_wh > 0
@@ -180,7 +181,7 @@ begin
             union
             select 'readings_thousandth' where s.meter_start_wh > 0
                 and m.highest_wh * 1000 between s.meter_start_wh * 0.999 and s.meter_stop_wh) x
-        where s.stopped_at is not null and x.quirk is not null
+        where s.stopped_at is not null and s.stop_received_at is not null and x.quirk is not null
     loop
         insert into private.counted values (md5(r.id || r.quirk)::uuid, now() + interval '60 days') on conflict do nothing;
         if found then
@@ -210,3 +211,66 @@ revoke execute on function public.count_quirks(uuid, json), private.add_quirks(j
     public.count_session_quirks(json) from public;
 grant execute on function public.count_quirks(uuid, json), private.add_quirks(json),
     public.count_session_quirks(json) to service_role;
+
+-- ---------------------------------------------------------------- normalising rules
+
+-- What to make of what a firmware says. The patterns take * for any text, and case does not matter. What the charger
+-- said stays in the message log as it was.
+create table public.normalising_rules (
+    id uuid primary key default gen_random_uuid(),
+    name text not null check (length(name) between 1 and 120),
+    vendor_pattern text not null default '*' check (length(vendor_pattern) between 1 and 120),
+    model_pattern text not null default '*' check (length(model_pattern) between 1 and 120),
+    firmware_pattern text not null default '*' check (length(firmware_pattern) between 1 and 120),
+    quirk text not null check (length(quirk) between 1 and 60),
+    treatment text not null check (length(treatment) between 1 and 60),
+    parameters jsonb not null default '{}',
+    position integer not null default 100,           -- rules of one charger apply in this order
+    enabled boolean not null default true,
+    shipped boolean not null default false,          -- comes with the platform: may be disabled, never deleted
+    source text,                                     -- where the quirk is told of
+    created_by_name text,
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now()
+);
+alter table public.normalising_rules enable row level security;
+create policy all_read on public.normalising_rules for select to authenticated using (true);
+create policy emsv_writes on public.normalising_rules for all to authenticated
+    using ((select private.writes_all())) with check ((select private.writes_all()));
+grant select, insert, update, delete on public.normalising_rules to service_role, authenticated;
+
+create function private.like_pattern(p_glob text) returns text
+language sql immutable set search_path = '' as $$
+    select replace(replace(replace(replace(p_glob, '\', '\\'), '%', '\%'), '_', '\_'), '*', '%')
+$$;
+
+-- For an OCPP server: the enabled rules in their order and which charger each fits, or null if p_known names this
+-- state of the table.
+create function public.rules_in_force(p_known text) returns json
+language plpgsql stable set search_path = '' as $$
+declare
+    version text := (select concat_ws(' ', count(*), max(updated_at)) from public.normalising_rules);
+begin
+    if version = p_known then
+        return null;
+    end if;
+    return json_build_object('version', version,
+        'rules', (select coalesce(json_agg(r order by r.position, r.created_at, r.id), '[]')
+                  from public.normalising_rules r where r.enabled),
+        'chargers', (
+            select coalesce(json_object_agg(f.id, f.rules), '{}') from (
+                select c.id, json_agg(r.id) as rules from public.chargers c join public.normalising_rules r on r.enabled
+                    and coalesce(c.vendor, '') ilike private.like_pattern(r.vendor_pattern)
+                    and coalesce(c.model, '') ilike private.like_pattern(r.model_pattern)
+                    and coalesce(c.firmware_version, '') ilike private.like_pattern(r.firmware_pattern)
+                group by c.id) f));
+end
+$$;
+revoke execute on function private.like_pattern(text), public.rules_in_force(text) from public;
+grant execute on function private.like_pattern(text), public.rules_in_force(text) to service_role;
+
+-- Known from public reports. It moves energy, therefore it waits for somebody who has looked at such a charger.
+insert into public.normalising_rules
+    (name, vendor_pattern, firmware_pattern, quirk, treatment, parameters, enabled, shipped, source)
+values ('OpenEVSE 4.2.2 tells kWh under the label Wh', 'OpenEVSE*', '4.2.2*', 'readings_thousandth', 'energy_factor',
+    '{"factor": "1000", "members": "readings"}', false, true, 'OpenEVSE/openevse_esp32_firmware#703');

@@ -23,8 +23,8 @@ def test_the_noc_analyst_reads_everything_and_changes_nothing() -> None:
     assert {p for p in Permission if allows("noc_analyst", p)} == {p for p in Permission if p.endswith(":read")}
 
 
-def test_only_the_emsv_administrator_makes_cpos_and_approves_chargers() -> None:
-    for permission in (Permission.CPOS_WRITE, Permission.CHARGERS_APPROVE):
+def test_only_the_emsv_administrator_makes_cpos_approves_chargers_and_makes_rules_for_all() -> None:
+    for permission in (Permission.CPOS_WRITE, Permission.CHARGERS_APPROVE, Permission.RULES_WRITE):
         assert [role for role in Role if allows(role, permission)] == [Role.EMSV_ADMIN]
 
 

@@ -36,7 +36,7 @@ def test_a_valid_payload_passes_untouched(action: str, payload: dict[str, Any]) 
 
 
 def test_the_package_brings_all_39_messages_of_1_6() -> None:
-    served = V16(None, 300, BootQueue()).handlers  # type: ignore[arg-type]  # nothing is stored here
+    served = V16(None, 300, BootQueue(), None).handlers  # type: ignore[arg-type]  # nothing is stored here
 
     assert len(actions("v16")) == 39
     assert set(served) | set(ACTIONS) == actions("v16")

@@ -89,6 +89,8 @@ insert into public.configuration_templates (id, cpo_id, name, settings)
     values ('{OWNER}', '{OWNER}', 'Standard', '{{"HeartbeatInterval": "60"}}'),
     ('{FOREIGNER}', '{FOREIGNER}', 'Standard', '{{}}');
 insert into public.charger_templates (charger_id, cpo_id, template_id) values ('OWN', '{OWNER}', '{OWNER}');
+insert into public.charger_quirks (charger_id, quirk, cpo_id, occurrences, first_at, last_at)
+    values ('OWN', 'odd_enum', '{OWNER}', 1, now(), now());
 insert into public.outbox (cpo_id, topic, payload) values ('{OWNER}', 'session.started', '{{}}');
 insert into public.alarms (cpo_id, kind, charger_id, opened_at, last_seen_at, count)
     values ('{OWNER}', 'flooding', 'OWN', now(), now(), 1);

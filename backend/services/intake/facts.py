@@ -3,6 +3,7 @@ SQL functions in `supabase/migrations/*_intake.sql` and `*_readings.sql`."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
 from hashlib import blake2b
@@ -13,12 +14,15 @@ import msgspec
 from backend.database import SYSTEM, Database
 from backend.domain.authorization import TokenFacts
 from backend.domain.credentials import Known
+from backend.domain.quirks import LATE, Quirk, is_transaction_id
 from backend.domain.readings import Sample, fit, normalise
-from backend.domain.timestamps import believe
+from backend.domain.timestamps import Moment, believe
 from backend.services.intake.lane import Lane
+from backend.services.quirk_book import QuirkBook
 
 _encode = msgspec.json.Encoder().encode
 _INT64 = 2**63 - 1
+_PORTION = 200
 
 
 class GateFacts(NamedTuple):
@@ -57,9 +61,10 @@ class Where(NamedTuple):
 class Intake:
     """The use cases of the charger side. All raise what `Lane.submit` raises."""
 
-    def __init__(self, database: Database, lane: Lane) -> None:
+    def __init__(self, database: Database, lane: Lane, quirks: QuirkBook) -> None:
         self._database = database
         self._lane = lane
+        self.quirks = quirks
 
     async def gate(self, charger_id: str, fingerprint: str | None = None) -> GateFacts | None:
         """Who this identity is; None if nobody registered it. `fingerprint`: of the client certificate it shows."""
@@ -75,6 +80,7 @@ class Intake:
     async def connect(self, row: dict[str, Any]) -> None:
         """A socket opened: {charger_id, connection_id, node, protocol, remote_address, at, security_profile,
         password_hash, certificate_id}; the last three are what it proved (`domain.credentials.Proof`)."""
+        self.quirks.connected(row["charger_id"], row["at"])
         await self._lane.submit("connects", [row])
 
     async def disconnect(self, charger_id: str, connection_id: str, at: datetime) -> None:
@@ -92,8 +98,8 @@ class Intake:
     ) -> None:  # fmt: skip
         """The state of a connector, or of the whole charger (evse_id 0)."""
         row = {**where._asdict(), "status": status, "error_code": error_code, "error_info": info,
-               "vendor_error_code": vendor_error_code, "at": believe(reported_at, received_at).at,
-               "received_at": received_at}  # fmt: skip
+               "vendor_error_code": vendor_error_code, "received_at": received_at,
+               "at": self._believed(where.charger_id, reported_at, received_at).at}  # fmt: skip
         await self._lane.submit("statuses", [row])
 
     async def token(self, charger_id: str, id_token: str) -> TokenFacts:
@@ -106,12 +112,15 @@ class Intake:
         received_at: datetime, reservation_id: object = None,
     ) -> Started:  # fmt: skip
         """A session began, now or long ago (offline history). Repeating it gives the same session."""
-        began = believe(reported_at, received_at)
+        began = self._believed(where.charger_id, reported_at, received_at)
         row = {**where._asdict(), "protocol": protocol, "id_token": id_token, "reported_at": str(reported_at),
                "clock_trusted": began.trusted, "started_at": began.at, "received_at": received_at,
                "meter_start_wh": _register(meter_start_wh),
                "reservation_id": _int32(reservation_id)}  # fmt: skip
         [answer] = await self._lane.submit("starts", [row])
+        self.quirks.began(where.charger_id, answer["transaction_id"])
+        if not answer["created"]:
+            self.quirks.note(where.charger_id, Quirk.REPEATED_START, f"StartTransaction of {reported_at} again")
         return Started(
             answer["session_id"], answer["transaction_id"], answer["created"], TokenFacts.of(answer["token"])
         )
@@ -122,10 +131,13 @@ class Intake:
     ) -> TokenFacts | None:  # fmt: skip
         """A session ended. An unknown transaction is kept as an orphan. Returns facts of the stopping token."""
         row = {"charger_id": charger_id, "transaction_id": _int64(transaction_id) or 0, "id_token": id_token,
-               "reported_at": str(reported_at), "stopped_at": believe(reported_at, received_at).at,
-               "received_at": received_at, "meter_stop_wh": _register(meter_stop_wh),
+               "reported_at": str(reported_at), "received_at": received_at, "meter_stop_wh": _register(meter_stop_wh),
+               "stopped_at": self._believed(charger_id, reported_at, received_at).at,
                "stop_reason": reason}  # fmt: skip
         [answer] = await self._lane.submit("stops", [row])
+        if not answer["found"]:
+            known = Quirk.STOP_UNKNOWN if is_transaction_id(transaction_id) else Quirk.BAD_TRANSACTION_ID
+            self.quirks.note(charger_id, known, f"StopTransaction transactionId {str(transaction_id)[:30]}")
         return TokenFacts.of(answer["token"]) if answer["token"] else None
 
     async def report(self, charger_id: str, action: str, payload: dict[str, Any], received_at: datetime) -> None:
@@ -142,8 +154,10 @@ class Intake:
         received_at: datetime,
     ) -> None:
         """MeterValues: [{timestamp, sampledValue: [...]}]; stored once however often they are sent."""
-        rows = [_reading(where, transaction_id, value, received_at) for value in meter_values]
-        if rows:
+        if transaction_id is not None:
+            self.quirks.named(where.charger_id, transaction_id)
+        for portion in _portions(meter_values):
+            rows = [self._reading(where, transaction_id, value, received_at) for value in portion]
             await self._lane.submit("readings", rows)
 
     async def closing_readings(
@@ -151,19 +165,36 @@ class Intake:
     ) -> None:
         """The readings that come with a stop: stored at the connector of their session, which they do not name."""
         where = Where(charger_id, 0, 0)
-        rows = [_reading(where, transaction_id, value, received_at) for value in meter_values]
-        if rows:
+        for portion in _portions(meter_values):
+            rows = [self._reading(where, transaction_id, value, received_at) for value in portion]
             await self._lane.submit("readings", [{**row, "evse_id": None, "connector_id": None} for row in rows])
 
+    def _reading(
+        self, where: Where, transaction_id: int | None, value: dict[str, Any], received_at: datetime
+    ) -> dict[str, Any]:
+        samples: list[Sample] = value.get("sampledValue") or []
+        context, columns, others = normalise(samples)
+        reported_at = value.get("timestamp")
+        measured = believe(reported_at, received_at)
+        if not measured.trusted:
+            self.quirks.clock(where.charger_id, reported_at, measured, received_at, live=False)
+        digest = int.from_bytes(blake2b(_encode((where, value)), digest_size=8).digest(), signed=True)
+        return {**where._asdict(), "transaction_id": _int64(transaction_id),
+                "measured_at": measured.at, "clock_trusted": measured.trusted, "received_at": received_at,
+                "context": context, **columns, "samples": others or None, "digest": digest}  # fmt: skip
 
-def _reading(where: Where, transaction_id: int | None, value: dict[str, Any], received_at: datetime) -> dict[str, Any]:
-    samples: list[Sample] = value.get("sampledValue") or []
-    context, columns, others = normalise(samples)
-    measured = believe(value.get("timestamp"), received_at)
-    digest = int.from_bytes(blake2b(_encode((where, value)), digest_size=8).digest(), signed=True)
-    return {**where._asdict(), "transaction_id": _int64(transaction_id),
-            "measured_at": measured.at, "clock_trusted": measured.trusted, "received_at": received_at,
-            "context": context, **columns, "samples": others or None, "digest": digest}  # fmt: skip
+    def _believed(self, charger_id: str, text: object, received_at: datetime) -> Moment:
+        """When what happens now, by the charger's clock, happened."""
+        moment = believe(text, received_at)
+        if not moment.trusted or received_at - moment.at > LATE:
+            self.quirks.clock(charger_id, text, moment, received_at, live=True)
+        return moment
+
+
+def _portions(values: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """A message may hold thousands of readings: stored a few at a time, between those of other chargers."""
+    for start in range(0, len(values), _PORTION):
+        yield values[start : start + _PORTION]
 
 
 def _int64(number: int | None) -> int | None:

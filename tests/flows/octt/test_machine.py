@@ -40,6 +40,9 @@ async def test_tc_019_1_retrieve_all_configuration_keys(lab: Lab) -> None:
         assert set(shown) == set(KEYS)
         assert shown["SupportedFeatureProfiles"]["readonly"] is True
         assert "AuthorizationKey" in shown and "value" not in shown["AuthorizationKey"]
+        kept = await station.get(f"/api/chargers/{station.id}/configuration")
+        values = {name: row.get("value") for name, row in shown.items()}
+        assert {row["key"]: row["value"] for row in kept["keys"]} == values
 
 
 async def test_tc_019_2_retrieve_specific_configuration_key(lab: Lab) -> None:
@@ -59,6 +62,8 @@ async def test_tc_021_change_set_configuration(lab: Lab) -> None:
         assert len(station.said("MeterValues")) == 4
         row = {"key": "MeterValueSampleInterval", "readonly": False, "value": "15"}
         await station.asked("GetConfiguration", {"key": ["MeterValueSampleInterval"]}, {"configurationKey": [row]})
+        kept = await station.get(f"/api/chargers/{station.id}/configuration")
+        assert [(row["key"], row["value"]) for row in kept["keys"]] == [("MeterValueSampleInterval", "15")]
 
 
 async def test_tc_030_unlock_connector_unlock_failure(lab: Lab) -> None:
@@ -78,6 +83,8 @@ async def test_tc_040_1_configuration_keys_not_supported(lab: Lab) -> None:
         await station.asked("ChangeConfiguration", wanted, {"status": "NotSupported"})
         await station.asked("GetConfiguration", {"key": [wanted["key"]]},
                             {"configurationKey": [], "unknownKey": [wanted["key"]]})  # fmt: skip
+        kept = await station.get(f"/api/chargers/{station.id}/configuration")
+        assert (kept["unknown_keys"], kept["keys"]) == ([wanted["key"]], [])
 
 
 async def test_tc_040_2_configuration_keys_invalid_value(lab: Lab) -> None:

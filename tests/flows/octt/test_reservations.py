@@ -22,11 +22,18 @@ def wanted(station: Station, reservation_id: int, **changes: Any) -> dict[str, A
     return payload | changes
 
 
+async def booked(station: Station) -> list[tuple[int, str, str | None]]:
+    """Number, status and reason of the charger's reservations as the platform has them, oldest first."""
+    found = await station.get("/api/reservations", charger_id=station.id)
+    return [(row["reservation_id"], row["status"], row["reason"]) for row in reversed(found["items"])]
+
+
 async def reserved(station: Station, reservation_id: int, **changes: Any) -> None:
     """The charger accepts, and shows the connector as reserved."""
     await station.asked("ReserveNow", wanted(station, reservation_id, **changes), ACCEPTED)
     await station.until_told("StatusNotification", "Reserved")
     await station.until_state("reserved", changes.get("connectorId") or 1)
+    assert await booked(station) == [(reservation_id, "active", None)]
 
 
 async def test_tc_046_reservation_of_a_connector_transaction(lab: Lab) -> None:
@@ -40,6 +47,7 @@ async def test_tc_046_reservation_of_a_connector_transaction(lab: Lab) -> None:
         await station.charger.unplug()
         assert await station.state() == "available"
         await station.assert_billed("Local")
+        assert await booked(station) == [(46, "used", None)]
 
 
 async def test_tc_047_reservation_of_a_connector_expire(lab: Lab) -> None:
@@ -55,12 +63,14 @@ async def test_tc_048_1_reservation_of_a_connector_faulted(lab: Lab) -> None:
     async with lab.station(clock=present()) as station:
         await station.charger.raise_fault(1, "OtherError")
         await station.asked("ReserveNow", wanted(station, 481), {"status": "Faulted"})
+        assert await booked(station) == [(481, "rejected", "Faulted")]
 
 
 async def test_tc_048_2_reservation_of_a_connector_occupied(lab: Lab) -> None:
     async with lab.station(clock=present()) as station:
         await station.charger.plug_in()
         await station.asked("ReserveNow", wanted(station, 482), {"status": "Occupied"})
+        assert await booked(station) == [(482, "rejected", "Occupied")]
 
 
 async def test_tc_048_3_reservation_of_a_connector_unavailable(lab: Lab) -> None:
@@ -68,11 +78,13 @@ async def test_tc_048_3_reservation_of_a_connector_unavailable(lab: Lab) -> None
         await station.asked("ChangeAvailability", {"connectorId": 1, "type": "Inoperative"}, ACCEPTED)
         await station.until_state("unavailable")
         await station.asked("ReserveNow", wanted(station, 483), {"status": "Unavailable"})
+        assert await booked(station) == [(483, "rejected", "Unavailable")]
 
 
 async def test_tc_048_4_reservation_of_a_connector_rejected(lab: Lab) -> None:
     async with lab.station(clock=present(), quirks=QUIRKS["reservations-rejected"]) as station:
         await station.asked("ReserveNow", wanted(station, 484), {"status": "Rejected"})
+        assert await booked(station) == [(484, "rejected", "Rejected")]
         assert await station.state() == "available"
 
 
@@ -86,6 +98,7 @@ async def test_tc_049_reservation_of_a_charge_point_transaction(lab: Lab) -> Non
         await station.charger.tap(2, station.tag)
         starts = [payload.get("reservationId") for payload, _answer in station.said("StartTransaction")]
         assert starts == [None, 49]
+        assert await booked(station) == [(49, "used", None)]
         assert len(station.charger.reservations) == 0
         assert {row["id_token"] for row in await station.sessions()} == {"GUEST-49", station.tag}
 
@@ -96,6 +109,7 @@ async def test_tc_051_cancel_reservation(lab: Lab) -> None:
         await station.asked("CancelReservation", {"reservationId": 51}, ACCEPTED)
         await station.until_told("StatusNotification", "Available")
         await station.until_state("available")
+        assert await booked(station) == [(51, "cancelled", None)]
 
 
 async def test_tc_052_cancel_reservation_rejected(lab: Lab) -> None:
@@ -103,6 +117,7 @@ async def test_tc_052_cancel_reservation_rejected(lab: Lab) -> None:
         await reserved(station, 52)
         await station.asked("CancelReservation", {"reservationId": 53}, {"status": "Rejected"})
         assert await station.state() == "reserved"
+        assert await booked(station) == [(52, "active", None)]
 
 
 async def test_tc_053_use_a_reserved_connector_with_parent_id_tag(lab: Lab) -> None:
@@ -116,3 +131,4 @@ async def test_tc_053_use_a_reserved_connector_with_parent_id_tag(lab: Lab) -> N
         assert station.told("StartTransaction", "reservationId") == [53]
         row = await station.session()
         assert row["id_token"] == station.other_tag
+        assert await booked(station) == [(53, "used", None)]

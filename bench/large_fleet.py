@@ -56,8 +56,11 @@ _STATEMENTS = (
 )
 
 
-async def found_large_fleet(dsn: str, cpo_name: str, stations: int) -> None:
-    """Gives the named CPO this many stations more. The tables are analysed, as autovacuum would by and by."""
+async def found_large_fleet(dsn: str, cpo_name: str, stations: int) -> str:
+    """Gives the named CPO this many stations more; returns the identity of one of their chargers.
+
+    The tables are analysed, as autovacuum would by and by.
+    """
     connection: asyncpg.Connection[Any] = await asyncpg.connect(dsn)
     try:
         cpo_id = await connection.fetchval("select id::text from public.cpos where name = $1", cpo_name)
@@ -66,5 +69,6 @@ async def found_large_fleet(dsn: str, cpo_name: str, stations: int) -> None:
             for statement in _STATEMENTS[1:]:
                 await connection.execute(statement, cpo_id, stations)
         await connection.execute("analyze")
+        return f"LF-{cpo_id[:4]}-00001-1"
     finally:
         await connection.close()

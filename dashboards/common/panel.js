@@ -58,7 +58,8 @@ function step(by) {
 }
 
 function toSearch() {
-  const field = document.querySelector('[class*="st-key-search_"] input, .st-key-choose_station input');
+  const field = document.querySelector('[class*="st-key-search_"] input')
+    ?? document.querySelector(".st-key-choose_station input");
   field?.focus();
   return Boolean(field);
 }

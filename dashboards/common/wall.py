@@ -5,6 +5,7 @@ It asks anew every five seconds, says when its data are old, and loads itself ag
 
 from typing import Any
 
+import streamlit as st
 from markupsafe import Markup
 
 from dashboards.common import formats as f
@@ -22,6 +23,8 @@ EVERY_S = 5
 TROUBLE = ("faulted", "offline", "unavailable")
 TROUBLE_ROWS = 6
 RELOAD_AFTER_S = 60
+# The wall has the whole screen: nothing lies over it.
+_ALONE = '<style>[data-testid="stSidebar"], [data-testid="stHeader"] { display: none }</style>'
 
 
 def wall(dashboard: Dashboard, home: str) -> None:
@@ -33,6 +36,7 @@ def wall(dashboard: Dashboard, home: str) -> None:
             return empty("wall.empty", key="empty")
         draw(_page(answer, _trouble(viewer, answer.data["connectors"]), viewer, home), "wall")
 
+    st.html(_ALONE)
     live(dashboard, now, every=EVERY_S)
 
 

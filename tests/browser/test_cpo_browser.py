@@ -156,7 +156,7 @@ def test_the_slash_key_goes_to_the_search(stack: Stack, visit: Visit) -> None:
     expect(field).to_have_value("a/b")
 
 
-def test_english_is_one_click_away_and_stays(stack: Stack, visit: Visit) -> None:
+def test_english_is_one_click_away_and_stays_with_the_person(stack: Stack, visit: Visit) -> None:
     visitor = visit(stack.cpo.url)
     page = visitor.page
     visitor.sign_in(OPERATOR, "/live")
@@ -165,6 +165,11 @@ def test_english_is_one_click_away_and_stays(stack: Stack, visit: Visit) -> None
     expect(page.get_by_role("heading", name="Live")).to_be_visible()
     page.reload()
     expect(page.get_by_role("heading", name="Live")).to_be_visible()
+    elsewhere = visit(stack.cpo.url)
+    elsewhere.sign_in(OPERATOR, "/live")
+    expect(elsewhere.page.get_by_role("heading", name="Live")).to_be_visible()
+    elsewhere.page.get_by_role("radio", name="Indonesia").click()
+    expect(elsewhere.page.get_by_role("heading", name="Langsung")).to_be_visible()
 
 
 def test_signing_out_in_one_tab_empties_the_other(stack: Stack, visit: Visit) -> None:

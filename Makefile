@@ -5,7 +5,7 @@ PYTHON := $(shell for p in python3.12 python3.13 python3.11 python3.14 python3; 
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench freeze clean python
+.PHONY: help run test lint bench drill freeze clean python
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -21,6 +21,9 @@ lint: .venv/.dev ## style, types, import rules
 
 bench: .venv/.dev ## the platform beside the plain library server, as ratios
 	@$(BIN)/python -m bench
+
+drill: .venv/.dev ## kill, starve and cut off the platform while chargers work
+	@$(BIN)/python -m drills
 
 freeze: .venv/.dev ## write constraints.txt from what is installed
 	@(head -n 1 constraints.txt; $(BIN)/pip freeze | sort -f) > .venv/constraints && mv .venv/constraints constraints.txt

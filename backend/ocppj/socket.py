@@ -29,7 +29,7 @@ _UNSENT_LIMIT = 1 << 20
 # A charger's fair share: frames a second, and how many it may be ahead of them. Large ones count for several.
 _FRAMES_PER_S = 200
 _FRAMES_AHEAD = 1000
-_FRAME_SIZE_BITS = 12
+_FRAME_SIZE_BITS = 9
 _SMALL = 126  # payloads below have a two-byte header, and are not worth compressing
 
 # Neither side keeps a compression context between messages: 16 instead of 55 KiB per socket. Every OCPP

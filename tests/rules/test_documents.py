@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.rules.tree import ROOT, files, repository_files, syntax, text
 
 MAP = Path("docs/map.md")
-MAPPED = ("backend", "dashboards", "simulator", "bench", "supabase", "tests/support")
+MAPPED = ("backend", "dashboards", "simulator", "bench", "drills", "supabase", "tests/support")
 _MAPPED_SUFFIXES = (".py", ".sql", ".toml", ".csv", ".html", ".css", ".js", ".geojson")
 
 _PATH = r"(?:[\w.-]+/)*[\w.-]+\.(?:py|sql|md|toml|txt|csv)"

@@ -42,6 +42,7 @@ from backend.services.treatments import Treatments
 log = logging.getLogger(__name__)
 
 _SLOTS: Final = 60  # of the wheel that pings
+_SHARES: Final = 6  # of the chargers, whose life signs are stored in turn
 # The kernel doubles it. What a flood may fill at once, and what a peer that does not read may hold.
 _KERNEL_BUFFERS: Final = {SO_RCVBUF: 16 << 10, SO_SNDBUF: 64 << 10}
 _BACKLOG: Final = 4096  # the loop takes one or two a pass; a fuller queue of the kernel would drop handshakes
@@ -49,7 +50,7 @@ _BACKLOG: Final = 4096  # the loop takes one or two a pass; a fuller queue of th
 
 class Pace(NamedTuple):
     """Seconds. Each socket is pinged every `ping_every`; dropped when silent for `silent_for`, or when a handshake
-    takes longer than `shy_for`. Life signs are stored every `tell_every`."""
+    takes longer than `shy_for`. The node's life sign is stored every `tell_every`, a charger's at each sixth."""
 
     ping_every: float = 60.0
     silent_for: float = 140.0
@@ -236,18 +237,23 @@ class OcppServer:
                     socket.ping()
 
     async def _tell(self) -> None:
-        """Life signs of this node and of the sockets that were heard of since the last time."""
-        before = 0.0
-        while True:
+        """Life signs of this node, and of the sockets of one share that were heard of since that share's last turn:
+        a row a charger and turn is what life signs cost the database."""
+        told = [0.0] * _SHARES
+        for share in itertools.cycle(range(_SHARES)):
             now = asyncio.get_running_loop().time()
-            heard = [connection.charger_id for connection in self._registry if connection.socket.heard_at >= before]
+            heard = [
+                connection.charger_id
+                for connection in self._registry
+                if hash(connection.charger_id) % _SHARES == share and connection.socket.heard_at >= told[share]
+            ]
             try:
                 await self._nodes.beat(self.stats())
                 if refused := self._gate.refusals.take():
                     await self._nodes.refused(refused)
                 if heard:
                     self._dismiss(await self._nodes.touch(heard, datetime.now(UTC)))
-                before = now
+                told[share] = now
             except DomainError as error:
                 log.warning("life signs not stored: %s", error.detail)
             await asyncio.sleep(self._pace.tell_every)

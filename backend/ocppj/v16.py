@@ -43,9 +43,7 @@ class V16:
     version: str = "v16"
     protocol: str = PROTOCOL
 
-    def __init__(
-        self, intake: Intake, heartbeat_interval_s: int, boots: BootQueue, treatments: Treatments
-    ) -> None:
+    def __init__(self, intake: Intake, heartbeat_interval_s: int, boots: BootQueue, treatments: Treatments) -> None:
         self._intake = intake
         self._treatments = treatments
         self._heartbeat_interval_s = heartbeat_interval_s

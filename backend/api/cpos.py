@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from pydantic import Field
 
-from backend.api.bodies import Body, Name, UuidPath
+from backend.api.bodies import Body, Name, UuidPath, absent
 from backend.api.dependencies import Services, allow
 from backend.api.paging import ItemList, Paging
 from backend.api.problems import responses
@@ -18,12 +18,24 @@ from backend.services.cpos import Cpo
 router = APIRouter(prefix="/api/cpos", tags=["cpos"])
 Reader = Annotated[Caller, Depends(allow(Permission.CPOS_READ))]
 Writer = Annotated[Caller, Depends(allow(Permission.CPOS_WRITE))]
+Administrator = Annotated[Caller, Depends(allow(Permission.CPO_SETTINGS_WRITE))]
 
 
 class NewCpo(Body):
     """A CPO to register."""
 
     name: Name = Field(description="Name, unique on the platform.")
+
+
+class CpoSettings(Body):
+    """Settings of a CPO; members left out stay as they are."""
+
+    concurrent_sessions: bool = Field(
+        default_factory=absent, description="May one id token run several sessions at once?"
+    )
+    local_list_sync: bool = Field(
+        default_factory=absent, description="Send changes of id tokens to local lists of chargers unasked?"
+    )
 
 
 @router.get("", summary="List CPOs")
@@ -42,3 +54,9 @@ async def create_cpo(services: Services, caller: Writer, body: NewCpo) -> Cpo:
 async def read_cpo(services: Services, caller: Reader, cpo_id: UuidPath) -> Cpo:
     """One CPO."""
     return await services.cpos.get(caller.scope, cpo_id)
+
+
+@router.put("/{cpo_id}", summary="Change the settings of a CPO", responses=responses(404))
+async def update_cpo(services: Services, caller: Administrator, cpo_id: UuidPath, body: CpoSettings) -> Cpo:
+    """Administrators of the CPO itself, or of the EMSV."""
+    return await services.cpos.change_settings(caller, cpo_id, body.sent())

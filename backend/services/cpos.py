@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from pydantic import Field
 
@@ -29,6 +31,10 @@ class Cpo(Record):
     id: str = Field(description="Identifier (UUID).")
     name: str = Field(description="Name, unique on the platform.")
     status: CpoStatus = Field(description="`active`, `suspended` (staff locked out) or `closed`.")
+    concurrent_sessions: bool = Field(description="Whether one id token may run several sessions at once.")
+    local_list_sync: bool = Field(
+        description="Whether changes of id tokens are sent to local lists of chargers unasked."
+    )
     created_at: datetime = Field(description="When it was registered (UTC).")
 
 
@@ -61,3 +67,16 @@ class Cpos:
         cpo = Cpo.model_validate(rows[0])
         await self._audit.record(caller, "cpo.create", "cpo", cpo.id, cpo_id=cpo.id, after=cpo.model_dump(mode="json"))
         return cpo
+
+    async def change_settings(self, caller: Caller, cpo_id: str, changes: Mapping[str, Any]) -> Cpo:
+        """Sets `concurrent_sessions` and `local_list_sync`, those that are given. Raises NotFound (`cpo_not_found`)."""
+        before = await self.get(caller.scope, cpo_id)
+        arguments = {"p_cpo_id": cpo_id, "p_concurrent_sessions": changes.get("concurrent_sessions"),
+                     "p_local_list_sync": changes.get("local_list_sync")}  # fmt: skip
+        await self._database.call("set_cpo_settings", arguments, scope=caller.scope)
+        after = await self.get(caller.scope, cpo_id)
+        await self._audit.record(
+            caller, "cpo.settings", "cpo", cpo_id, cpo_id=cpo_id,
+            before=before.model_dump(mode="json"), after=after.model_dump(mode="json"),
+        )  # fmt: skip
+        return after

@@ -15,12 +15,14 @@ from backend.services.api_keys import ApiKeys
 from backend.services.attempts import Attempts
 from backend.services.audit import Audit
 from backend.services.chargers import Chargers
+from backend.services.charging_profiles import ChargingProfiles
 from backend.services.commands import Commands
 from backend.services.configuration import Configurations
 from backend.services.connectors import Connectors
 from backend.services.cpos import Cpos
 from backend.services.fleet import Fleet
 from backend.services.id_tokens import IdTokens
+from backend.services.local_lists import LocalLists
 from backend.services.logins import Logins
 from backend.services.messages import Messages
 from backend.services.normalising_rules import NormalisingRules
@@ -51,12 +53,14 @@ class Directory:
     authority: Authority
     certificates: Certificates
     chargers: Chargers
+    charging_profiles: ChargingProfiles
     commands: Commands
     configurations: Configurations
     connectors: Connectors
     cpos: Cpos
     fleet: Fleet
     id_tokens: IdTokens
+    local_lists: LocalLists
     logins: Logins
     messages: Messages
     normalising_rules: NormalisingRules
@@ -105,12 +109,14 @@ def build_directory(
         authority=authority,
         certificates=certificates,
         chargers=chargers,
+        charging_profiles=ChargingProfiles(database, audit, cpos, chargers, commands, now),
         commands=commands,
         configurations=Configurations(database, chargers),
         connectors=Connectors(database),
         cpos=cpos,
         fleet=Fleet(database),
         id_tokens=IdTokens(database, audit, cpos),
+        local_lists=LocalLists(database, audit, chargers),
         logins=Logins(database, cpos, passwords, tokens, Attempts(time.monotonic), now),
         messages=Messages(database, chargers, Mask(secret_key.encode())),
         normalising_rules=NormalisingRules(database, audit),

@@ -188,29 +188,29 @@ create function private.order_list(p_charger_id text, p_mode text, p_reason text
     p_expires_in_s integer, p_idempotency_key text) returns public.local_list_orders
 language plpgsql set search_path = '' as $$
 declare
-    list public.local_lists;
+    known public.local_lists;
     made public.local_list_orders;
-    most integer; most_per_message integer; entries integer; base bigint;
+    most integer; most_per_message integer; total_entries integer; base bigint;
     v_parts jsonb;
 begin
-    select * into list from public.local_lists where charger_id = p_charger_id;
+    select * into known from public.local_lists where charger_id = p_charger_id;
     select l.most, coalesce(l.most_per_message, 100) into most, most_per_message from private.list_limits(p_charger_id) l;
-    if p_mode = 'differential' and list.version is null then
+    if p_mode = 'differential' and known.version is null then
         raise exception using errcode = 'P0001', hint = 'local_list_version_mismatch',
             message = 'It is not known what list the charger holds; send a full one.';
     end if;
-    select count(*) into entries from private.wanted_list(list.cpo_id, null) where status = 'Accepted';
-    if entries > most then
+    select count(*) into total_entries from private.wanted_list(known.cpo_id, null) where status = 'Accepted';
+    if total_entries > most then
         raise exception using errcode = 'P0001', hint = 'local_list_too_long',
-            message = format('%s tokens are valid, but the charger takes %s entries.', entries, most);
+            message = format('%s tokens are valid, but the charger takes %s entries.', total_entries, most);
     end if;
     -- The highest number either side has seen, and one more for each part.
-    base := greatest(list.version, list.reported_version, 0,
+    base := greatest(known.version, known.reported_version, 0,
         (select max(last_version) from public.local_list_orders where charger_id = p_charger_id));
     with wanted as (
-        select * from private.wanted_list(list.cpo_id, most) where p_mode = 'full'
+        select * from private.wanted_list(known.cpo_id, most) where p_mode = 'full'
         union all
-        select * from private.list_differences(p_charger_id, list.cpo_id, most) where p_mode = 'differential'
+        select * from private.list_differences(p_charger_id, known.cpo_id, most) where p_mode = 'differential'
     ), numbered as (
         select (row_number() over (order by token_key) - 1) / most_per_message as part, count(*) over () as total,
             jsonb_strip_nulls(jsonb_build_object('idTag', id_token, 'idTagInfo', case when status is not null then
@@ -218,19 +218,19 @@ begin
                                    'expiryDate', private.wire_time(expires_at)) end)) as entry
         from wanted
     ), cut as (
-        select part, max(total) as total, jsonb_agg(entry) as list from numbered group by part
+        select part, max(total) as total, jsonb_agg(entry) as entries from numbered group by part
     )
     select coalesce(max(total), 0), coalesce(jsonb_agg(jsonb_build_object(
-            'listVersion', (base + 1 + part) % 2147483647, 'localAuthorizationList', list,
+            'listVersion', (base + 1 + part) % 2147483647, 'localAuthorizationList', cut.entries,
             'updateType', case when part = 0 and p_mode = 'full' then 'Full' else 'Differential' end) order by part), '[]')
-        into entries, v_parts from cut;
-    if entries = 0 and p_mode = 'full' then
+        into total_entries, v_parts from cut;
+    if total_entries = 0 and p_mode = 'full' then
         v_parts := jsonb_build_array(jsonb_build_object('listVersion', (base + 1) % 2147483647, 'updateType', 'Full'));
     end if;
     insert into public.local_list_orders (cpo_id, charger_id, mode, reason, status, last_version, entry_count, parts,
         requested_by, requested_by_name, expires_in_s, idempotency_key, ended_at)
-    values (list.cpo_id, p_charger_id, p_mode, p_reason, case when v_parts = '[]' then 'unchanged' else 'sending' end,
-        coalesce((v_parts -> -1 ->> 'listVersion')::integer, list.version), entries, v_parts, p_by, p_by_name,
+    values (known.cpo_id, p_charger_id, p_mode, p_reason, case when v_parts = '[]' then 'unchanged' else 'sending' end,
+        coalesce((v_parts -> -1 ->> 'listVersion')::integer, known.version), total_entries, v_parts, p_by, p_by_name,
         p_expires_in_s, p_idempotency_key, case when v_parts = '[]' then now() end)
     returning * into made;
     if made.status = 'sending' then

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from backend.database import SYSTEM
+from backend.services.dispatch import Dispatch, Outcome
 from tests.api.conftest import World
 
 PATH = "/api/reservations"
@@ -29,9 +30,7 @@ def wish(world: World, **changes: Any) -> dict[str, Any]:
 async def settle(world: World, command_id: str, status: str, word: str) -> None:
     """The charger's answer."""
     await world.database.update("commands", {"status": "sent"}, scope=SYSTEM, where=[("id", "eq", command_id)])
-    arguments = {"p_id": command_id, "p_status": status, "p_response": {"status": word}, "p_error_code": None,
-                 "p_error_description": None, "p_expects_effect": False, "p_password_hash": None}  # fmt: skip
-    await world.database.call("settle_command", arguments, scope=SYSTEM)
+    await Dispatch(world.database, "node-1").settle(command_id, Outcome(status, {"status": word}))
 
 
 async def test_a_reservation_is_asked_of_the_charger_once(client: httpx.AsyncClient, world: World) -> None:

@@ -113,9 +113,17 @@ def _fitting_body(route: APIRoute, tenant: Tenant) -> dict[str, object] | None:
     bodies: dict[str, dict[str, object]] = {
         **{action: payloads[0] for action, payloads in PAYLOADS.items()},
         "status": {"status": "Available"},
-        **{action: payloads[0] for action, payloads in PAYLOADS.items()},
         "configuration-template": {"template_id": tenant.template_id},
         "security-profile": {"profile": 1},
+        "review": {"decision": "void", "reason": "curious"},
+        "local-list": {"mode": "full"} if "POST" in route.methods else {},
+        "charging-profiles": {"profile_id": tenant.profile_id},
+        "{profile_id}": {
+            "name": "P",
+            "purpose": "TxProfile",
+            "rate_unit": "W",
+            "periods": [{"start_s": 0, "limit": 1}],
+        },
     }
     return bodies.get(action, {}) if route.methods & {"POST", "PUT"} else None
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from backend.database import SYSTEM
+from backend.services.dispatch import Dispatch, Outcome
 from backend.services.upkeep import Upkeep
 from simulator import StepClock
 from tests.flows.raw import RawCharger, iso, start_payload
@@ -83,9 +84,7 @@ async def test_a_call_error_refuses_and_silence_leaves_it_open(platform: Running
     silent = await reserve(platform)
     await charger.asked("ReserveNow")
     command = (await reservation(platform, silent))["command_id"]
-    arguments = {"p_id": str(command), "p_status": "timed_out", "p_response": None, "p_error_code": "Timeout",
-                 "p_error_description": None, "p_expects_effect": False, "p_password_hash": None}  # fmt: skip
-    await platform.database.call("settle_command", arguments, scope=SYSTEM)
+    await Dispatch(platform.database, "test").settle(str(command), Outcome("timed_out", None, "Timeout"))
     kept = await reservation(platform, silent)
     assert (kept["status"], kept["reason"]) == ("requested", "no_answer")
 

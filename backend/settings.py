@@ -81,9 +81,11 @@ class Settings(BaseSettings):
         description="A session of which nothing was heard for so long is closed, in seconds.",
     )
     reading_gap_s: int = Field(
-        7200, ge=60, le=31_536_000,
-        description="Longest silence between two readings that is believed, in seconds; a longer one holds the session.",
-    )  # fmt: skip
+        7200,
+        ge=60,
+        le=31_536_000,
+        description="Longest silence (s) between two readings that is believed; a longer one holds the session.",
+    )
     api_host: str = Field("127.0.0.1", description="Address the REST API listens on (under `make run`).")
     api_port: int = Field(8000, ge=0, le=65535, description="Port of the REST API (under `make run`).")
     api_url: str = Field("http://127.0.0.1:8000", description="Where the dashboards find the REST API.")

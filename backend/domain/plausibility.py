@@ -292,7 +292,8 @@ def _propose(
     started, stopped = _proposed_times(facts, reasons, overlaps, lag)
     energy, method = _proposed_energy(facts, reasons, steps)
     same = (energy, started, stopped) == (meter_energy(facts), facts.started_at, facts.stopped_at)
-    decision = Decision.APPROVE if same else Decision.CORRECT if energy else Decision.VOID
+    nothing = method == "none" or not (same or energy)
+    decision = Decision.VOID if nothing else Decision.APPROVE if same else Decision.CORRECT
     return Proposal(decision, energy, started, stopped, method)
 
 

@@ -27,6 +27,7 @@ def now(viewer: Viewer) -> None:
     if not figures["chargers"]["total"]:
         return empty("overview.empty", key="empty")
     _figures(figures, viewer)
+    _alarms(viewer)
     _states(figures["connectors"], viewer)
     _attention(figures["connectors"], viewer)
 
@@ -43,6 +44,13 @@ def _figures(figures: dict[str, Any], viewer: Viewer) -> None:
     ]
     for column, (name, value) in zip(st.columns(len(tiles)), tiles, strict=True):
         column.metric(t(f"kpi.{name}.label"), value, help=t(f"kpi.{name}.help"), border=True)
+
+
+def _alarms(viewer: Viewer) -> None:
+    """How many alarms are open, when there are any."""
+    count = len(data.alarms(viewer, open_only=True).items)
+    if count:
+        draw(Markup('<p class="alert">{}</p>').format(link("alarms", t("alarm.count", n=count))), "alarms")
 
 
 def _states(counts: dict[str, int], viewer: Viewer) -> None:

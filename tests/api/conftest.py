@@ -19,6 +19,11 @@ from backend.services.directory import Directory, build_directory
 SECRET = "a secret of the tests, long enough"
 NOBODY_KEY = "uniev_nobody_has_this_key"
 NOW = datetime.now(UTC).replace(microsecond=0)
+THEN = NOW.isoformat()
+EVIDENCE = {"rated_power_w": 60_000, "limit_wh": 69_300, "meter_energy_wh": 10_000, "readings": 0, "closed_by_us": None,
+            "stop_claimed_at": THEN, "start_received_at": THEN, "stop_received_at": THEN, "clock_lag_s": None,
+            "falls": [], "jumps": [], "longest_gap": None, "overlaps": []}  # fmt: skip
+PROPOSAL = {"decision": "approve", "energy_wh": 10_000, "started_at": THEN, "stopped_at": THEN, "method": "meter"}
 
 
 @dataclass
@@ -138,6 +143,8 @@ async def world(database: DirectDatabase) -> AsyncIterator[World]:
         for tenant in (own, other):
             session = await built.add_session(tenant)
             tenant.session_id, tenant.transaction_id = session["id"], session["transaction_id"]
+            review = {"session_id": session["id"], "cpo_id": tenant.cpo_id, "evidence": EVIDENCE, "proposal": PROPOSAL}
+            await built.add("session_reviews", **review)
         yield built
 
 

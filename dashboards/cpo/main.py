@@ -8,6 +8,7 @@ open_house(
     [
         Room("overview.py", "overview", ":material/monitoring:"),
         Room("live.py", "live", ":material/ev_station:"),
+        Room("alarms.py", "alarms", ":material/notifications:"),
         Room("sessions.py", "sessions", ":material/receipt_long:"),
         Room("held.py", "held", ":material/front_hand:"),
         Room("wall.py", "wall", ":material/tv:"),

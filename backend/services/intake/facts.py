@@ -22,7 +22,7 @@ from backend.services.quirk_book import QuirkBook
 
 _encode = msgspec.json.Encoder().encode
 _INT64 = 2**63 - 1
-_PORTION = 200
+_PORTION = 50
 
 
 class GateFacts(NamedTuple):

@@ -1,0 +1,43 @@
+"""The alarms room and the line on the overview."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from streamlit.testing.v1 import AppTest
+
+from backend.database import DirectDatabase
+from backend.services.alarms import Alarms, Sighting
+from tests.dashboards.conftest import ADMIN, OTHER_ADMIN, Nation
+from tests.support.postgres import run_sync
+from tests.support.rooms import panels, words
+
+Room = Callable[..., AppTest]
+
+
+def raise_alarm(nation: Nation, charger_id: str) -> None:
+    """A charger floods."""
+
+    async def report() -> None:
+        database = await DirectDatabase.open(nation.dsn)
+        sighting = Sighting("flooding", charger_id, None, 7, datetime.now(UTC), {"node": "n"}, 300)
+        await Alarms(database).report([sighting], uuid4())
+        await database.close()
+
+    run_sync(report())
+
+
+def test_an_alarm_is_told_on_the_overview_and_listed(room: Room, nation: Nation) -> None:
+    charger = str(nation.get(ADMIN, "/api/chargers", limit=1)["items"][0]["id"])
+    raise_alarm(nation, charger)
+
+    assert "alarm terbuka" in words(room(ADMIN).run())
+    text = words(room(ADMIN, "alarms").run())
+    assert "Mengirim terlalu banyak" in text and charger in text
+    assert charger not in "".join(panels(room(OTHER_ADMIN, "alarms").run()))
+
+
+def test_a_list_without_alarms_says_so(room: Room) -> None:
+    app = room(OTHER_ADMIN, "alarms", state="closed", choose_language="id").run()
+    assert not app.exception
+    assert "Belum ada alarm yang berakhir" in words(app)

@@ -97,7 +97,7 @@ class Station:
         command_id = answer.json()["command"]["id"]
         return await self.command(command_id, lambda row: row["status"] not in {"queued", "sent"})
 
-    async def asked(self, action: str, payload: Json, answer: Json) -> Json:
+    async def expect(self, action: str, payload: Json, answer: Json) -> Json:
         """The same, with this answer; what went over the wire is what was asked for."""
         command = await self.ask(action, payload)
         assert command["response"] == answer, command

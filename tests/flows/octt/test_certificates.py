@@ -20,8 +20,8 @@ MAKER, CENTRAL = "ManufacturerRootCertificate", "CentralSystemRootCertificate"
 
 async def installed(station: Station, use: str, authority: Authority) -> dict[str, str]:
     """InstallCertificate, then what GetInstalledCertificateIds says of it."""
-    await station.asked("GetInstalledCertificateIds", {"certificateType": use}, {"status": "NotFound"})
-    await station.asked("InstallCertificate", {"certificateType": use, "certificate": authority.pem}, ACCEPTED)
+    await station.expect("GetInstalledCertificateIds", {"certificateType": use}, {"status": "NotFound"})
+    await station.expect("InstallCertificate", {"certificateType": use, "certificate": authority.pem}, ACCEPTED)
     command = await station.ask("GetInstalledCertificateIds", {"certificateType": use})
     assert (command["status"], command["response"]["status"]) == ("accepted", "Accepted")
     [known] = command["response"]["certificateHashData"]
@@ -48,15 +48,15 @@ async def test_tc_075_2_install_certificate_central_system_root_certificate(lab:
 async def test_tc_076_delete_a_specific_certificate_from_the_charge_point(lab: Lab) -> None:
     async with lab.station() as station:
         known = await installed(station, MAKER, Authority("Maker"))
-        await station.asked("DeleteCertificate", {"certificateHashData": known}, ACCEPTED)
-        await station.asked("GetInstalledCertificateIds", {"certificateType": MAKER}, {"status": "NotFound"})
-        await station.asked("DeleteCertificate", {"certificateHashData": known}, {"status": "NotFound"})
+        await station.expect("DeleteCertificate", {"certificateHashData": known}, ACCEPTED)
+        await station.expect("GetInstalledCertificateIds", {"certificateType": MAKER}, {"status": "NotFound"})
+        await station.expect("DeleteCertificate", {"certificateHashData": known}, {"status": "NotFound"})
 
 
 async def test_tc_077_invalid_charge_point_certificate_security_event(lab: Lab) -> None:
     async with lab.station() as station:
         stranger = Authority("Somebody else")
-        await station.asked("CertificateSigned", {"certificateChain": stranger.pem}, {"status": "Rejected"})
+        await station.expect("CertificateSigned", {"certificateChain": stranger.pem}, {"status": "Rejected"})
         await station.until_told("SecurityEventNotification", "InvalidChargePointCertificate", member="type")
         assert await noted(station) == ["InvalidChargePointCertificate"]
         assert station.charger.vault.chain == []
@@ -66,7 +66,7 @@ async def test_tc_078_invalid_central_system_certificate_security_event(lab: Lab
     async with lab.station() as station:
         expired = Authority("Central system", begins_in=-2 * DAY, lasts=timedelta(hours=1))
         payload = {"certificateType": CENTRAL, "certificate": expired.pem}
-        await station.asked("InstallCertificate", payload, {"status": "Rejected"})
+        await station.expect("InstallCertificate", payload, {"status": "Rejected"})
         await station.until_told("SecurityEventNotification", "InvalidCentralSystemCertificate", member="type")
         assert await noted(station) == ["InvalidCentralSystemCertificate"]
 

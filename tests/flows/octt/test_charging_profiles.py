@@ -38,7 +38,7 @@ async def test_tc_054_trigger_message(lab: Lab, message: str) -> None:
         payload = {"requestedMessage": message}
         if message in {"MeterValues", "StatusNotification"}:
             payload["connectorId"] = 1  # type: ignore[assignment]
-        await station.asked("TriggerMessage", payload, ACCEPTED)
+        await station.expect("TriggerMessage", payload, ACCEPTED)
         await station.until(lambda: len(station.said(message)) > before, message)
         await station.until(lambda: station.said(message)[-1][1] is not None, f"the answer to {message}")
 
@@ -46,14 +46,14 @@ async def test_tc_054_trigger_message(lab: Lab, message: str) -> None:
 async def test_tc_055_trigger_message_rejected(lab: Lab) -> None:
     async with lab.station() as station:
         payload = {"requestedMessage": "MeterValues", "connectorId": 9}
-        await station.asked("TriggerMessage", payload, {"status": "Rejected"})
+        await station.expect("TriggerMessage", payload, {"status": "Rejected"})
         assert station.said("MeterValues") == []
 
 
 async def test_tc_056_central_smart_charging_tx_default_profile(lab: Lab) -> None:
     async with lab.station(spec=DC) as station:
         payload = {"connectorId": 1, "csChargingProfiles": profile(56, "TxDefaultProfile", 11000.0)}
-        await station.asked("SetChargingProfile", payload, ACCEPTED)
+        await station.expect("SetChargingProfile", payload, ACCEPTED)
         await station.begin()
         await station.charger.pass_time(60)
         assert await shown_power_w(station) == 11_000
@@ -62,12 +62,12 @@ async def test_tc_056_central_smart_charging_tx_default_profile(lab: Lab) -> Non
 async def test_tc_057_central_smart_charging_tx_profile(lab: Lab) -> None:
     async with lab.station(spec=DC) as station:
         early = {"connectorId": 1, "csChargingProfiles": profile(57, "TxProfile", 9000.0)}
-        await station.asked("SetChargingProfile", early, {"status": "Rejected"})
+        await station.expect("SetChargingProfile", early, {"status": "Rejected"})
         transaction_id = await station.begin()
         await station.charger.pass_time(60)
         assert await shown_power_w(station) > 50_000
         late = {"connectorId": 1, "csChargingProfiles": profile(57, "TxProfile", 9000.0, transactionId=transaction_id)}
-        await station.asked("SetChargingProfile", late, ACCEPTED)
+        await station.expect("SetChargingProfile", late, ACCEPTED)
         await station.charger.pass_time(60)
         assert await shown_power_w(station) == 9_000
         await station.charger.tap(1, station.tag)
@@ -78,7 +78,7 @@ async def test_tc_059_remote_start_transaction_with_charging_profile(lab: Lab) -
     async with lab.station(spec=DC, clock=present()) as station:
         await station.charger.plug_in()
         payload = {"connectorId": 1, "idTag": station.tag, "chargingProfile": profile(59, "TxProfile", 8000.0)}
-        command = await station.asked("RemoteStartTransaction", payload, ACCEPTED)
+        command = await station.expect("RemoteStartTransaction", payload, ACCEPTED)
         await station.observed(command)
         await station.charger.pass_time(10)
         assert await shown_power_w(station) == 8_000
@@ -90,8 +90,8 @@ async def test_tc_066_get_composite_schedule(lab: Lab) -> None:
         schedule = {"duration": 120, "chargingRateUnit": "W", "chargingSchedulePeriod": steps}
         station_wide = profile(65, "ChargePointMaxProfile", 15000.0)
         default = profile(66, "TxDefaultProfile", 0.0, chargingSchedule=schedule)
-        await station.asked("SetChargingProfile", {"connectorId": 0, "csChargingProfiles": station_wide}, ACCEPTED)
-        await station.asked("SetChargingProfile", {"connectorId": 1, "csChargingProfiles": default}, ACCEPTED)
+        await station.expect("SetChargingProfile", {"connectorId": 0, "csChargingProfiles": station_wide}, ACCEPTED)
+        await station.expect("SetChargingProfile", {"connectorId": 1, "csChargingProfiles": default}, ACCEPTED)
         wanted = {"connectorId": 1, "duration": 200, "chargingRateUnit": "W"}
         command = await station.ask("GetCompositeSchedule", wanted)
         answer = command["response"]
@@ -106,13 +106,13 @@ async def test_tc_067_clear_charging_profile(lab: Lab) -> None:
     async with lab.station(spec=DC) as station:
         one = {"connectorId": 1, "csChargingProfiles": profile(67, "TxDefaultProfile", 11000.0)}
         two = {"connectorId": 1, "csChargingProfiles": profile(68, "TxDefaultProfile", 7000.0, stackLevel=1)}
-        await station.asked("SetChargingProfile", one, ACCEPTED)
-        await station.asked("SetChargingProfile", two, ACCEPTED)
-        await station.asked("ClearChargingProfile", {"id": 68}, ACCEPTED)
+        await station.expect("SetChargingProfile", one, ACCEPTED)
+        await station.expect("SetChargingProfile", two, ACCEPTED)
+        await station.expect("ClearChargingProfile", {"id": 68}, ACCEPTED)
         assert [row.profile_id for row in station.charger.profiles] == [67]
         criteria = {"connectorId": 1, "chargingProfilePurpose": "TxDefaultProfile", "stackLevel": 0}
-        await station.asked("ClearChargingProfile", criteria, ACCEPTED)
-        await station.asked("ClearChargingProfile", {"id": 67}, {"status": "Unknown"})
+        await station.expect("ClearChargingProfile", criteria, ACCEPTED)
+        await station.expect("ClearChargingProfile", {"id": 67}, {"status": "Unknown"})
         await station.begin()
         await station.charger.pass_time(60)
         assert await shown_power_w(station) > 50_000

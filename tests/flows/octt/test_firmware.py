@@ -36,7 +36,7 @@ def now() -> str:
 async def updated(station: Station, location: str, *statuses: str) -> None:
     """UpdateFirmware, and how the charger told its progress to the end."""
     payload = {"location": location, "retrieveDate": now()}
-    await station.asked("UpdateFirmware", payload, {})
+    await station.expect("UpdateFirmware", payload, {})
     await station.until_told("FirmwareStatusNotification", *statuses)
     assert station.told("FirmwareStatusNotification") == list(statuses)
 
@@ -54,7 +54,7 @@ async def test_tc_044_1_firmware_update_download_and_install(lab: Lab, files: Fi
 async def test_tc_044_2_firmware_update_download_failed(lab: Lab, files: Files) -> None:
     async with lab.station(clock=present()) as station:
         payload = {"location": f"{files.url}/missing.bin", "retries": 1, "retrieveDate": now(), "retryInterval": 1}
-        await station.asked("UpdateFirmware", payload, {})
+        await station.expect("UpdateFirmware", payload, {})
         await station.until_told("FirmwareStatusNotification", "Downloading", "DownloadFailed")
         assert files.requests == ["GET /missing.bin"] * 2
         assert (await station.get(f"/api/chargers/{station.id}"))["firmware_version"] == "1.0.0"
@@ -108,8 +108,10 @@ async def test_tc_080_secure_firmware_update(lab: Lab, files: Files) -> None:
     maker = Authority("Maker")
     async with lab.station(clock=present()) as station:
         install = {"certificateType": ROOT, "certificate": maker.pem}
-        await station.asked("InstallCertificate", install, {"status": "Accepted"})
-        await station.asked("SignedUpdateFirmware", signed(files, maker.sign(IMAGE), maker, 80), {"status": "Accepted"})
+        await station.expect("InstallCertificate", install, {"status": "Accepted"})
+        await station.expect(
+            "SignedUpdateFirmware", signed(files, maker.sign(IMAGE), maker, 80), {"status": "Accepted"}
+        )
         wanted = ("Downloading", "Downloaded", "SignatureVerified", "Installing", "InstallRebooting", "Installed")
         await station.until_told("SignedFirmwareStatusNotification", *wanted)
         assert set(station.told("SignedFirmwareStatusNotification", "requestId")) == {80}
@@ -120,7 +122,7 @@ async def test_tc_080_secure_firmware_update(lab: Lab, files: Files) -> None:
 async def test_tc_081_secure_firmware_update_invalid_signature(lab: Lab, files: Files) -> None:
     maker = Authority("Maker")
     async with lab.station(clock=present()) as station:
-        await station.asked(
+        await station.expect(
             "SignedUpdateFirmware", signed(files, maker.sign(b"another file"), maker, 81), {"status": "Accepted"}
         )
         wanted = ("Downloading", "Downloaded", "InvalidSignature")

@@ -15,7 +15,7 @@ async def test_tc_010_remote_start_cable_plugged_in_first(lab: Lab) -> None:
     configuration = {"AuthorizeRemoteTxRequests": "true"}
     async with lab.station(clock=present(), configuration=configuration) as station:
         await station.charger.plug_in()
-        command = await station.asked("RemoteStartTransaction", {"connectorId": 1, "idTag": station.tag}, ACCEPTED)
+        command = await station.expect("RemoteStartTransaction", {"connectorId": 1, "idTag": station.tag}, ACCEPTED)
         command = await station.observed(command)
         [(authorize, answer)] = station.said("Authorize")
         assert (authorize["idTag"], (answer or {})["idTagInfo"]["status"]) == (station.tag, "Accepted")
@@ -27,7 +27,7 @@ async def test_tc_010_remote_start_cable_plugged_in_first(lab: Lab) -> None:
 
 async def test_tc_011_1_remote_start_first(lab: Lab) -> None:
     async with lab.station(clock=present()) as station:
-        command = await station.asked("RemoteStartTransaction", {"connectorId": 1, "idTag": station.tag}, ACCEPTED)
+        command = await station.expect("RemoteStartTransaction", {"connectorId": 1, "idTag": station.tag}, ACCEPTED)
         await station.until_state("preparing")
         assert command["effect"] == "pending"
         await station.charger.plug_in()
@@ -38,7 +38,7 @@ async def test_tc_011_1_remote_start_first(lab: Lab) -> None:
 
 async def test_tc_011_2_remote_start_time_out(lab: Lab) -> None:
     async with lab.station(configuration={"ConnectionTimeOut": 30}) as station:
-        await station.asked("RemoteStartTransaction", {"connectorId": 1, "idTag": station.tag}, ACCEPTED)
+        await station.expect("RemoteStartTransaction", {"connectorId": 1, "idTag": station.tag}, ACCEPTED)
         await station.until_state("preparing")
         await station.charger.pass_time(31)
         assert await station.state() == "available"
@@ -49,7 +49,7 @@ async def test_tc_012_remote_stop_charging_session(lab: Lab) -> None:
     async with lab.station() as station:
         transaction_id = await station.begin()
         await station.charger.pass_time(300)
-        command = await station.asked("RemoteStopTransaction", {"transactionId": transaction_id}, ACCEPTED)
+        command = await station.expect("RemoteStopTransaction", {"transactionId": transaction_id}, ACCEPTED)
         command = await station.observed(command)
         assert station.told("StopTransaction", "reason") == ["Remote"]
         row = await station.assert_billed("Remote")
@@ -60,7 +60,7 @@ async def test_tc_013_hard_reset(lab: Lab) -> None:
     async with lab.station() as station:
         await station.begin()
         await station.charger.pass_time(120)
-        command = await station.asked("Reset", {"type": "Hard"}, ACCEPTED)
+        command = await station.expect("Reset", {"type": "Hard"}, ACCEPTED)
         await station.observed(command)
         await station.until_told("StopTransaction", "HardReset", member="reason")
         assert station.order("BootNotification", "StopTransaction") == [
@@ -73,7 +73,7 @@ async def test_tc_014_soft_reset(lab: Lab) -> None:
     async with lab.station() as station:
         await station.begin()
         await station.charger.pass_time(120)
-        command = await station.asked("Reset", {"type": "Soft"}, ACCEPTED)
+        command = await station.expect("Reset", {"type": "Soft"}, ACCEPTED)
         await station.observed(command)
         assert station.order("BootNotification", "StopTransaction") == [
             "BootNotification", "StopTransaction", "BootNotification"
@@ -84,7 +84,7 @@ async def test_tc_014_soft_reset(lab: Lab) -> None:
 async def test_tc_026_remote_start_rejected(lab: Lab) -> None:
     async with lab.station() as station:
         await station.begin()
-        command = await station.asked(
+        command = await station.expect(
             "RemoteStartTransaction", {"connectorId": 1, "idTag": station.other_tag}, REJECTED
         )
         assert (command["effect"], len(await station.sessions())) == ("none", 1)
@@ -93,7 +93,7 @@ async def test_tc_026_remote_start_rejected(lab: Lab) -> None:
 async def test_tc_028_remote_stop_transaction_rejected(lab: Lab) -> None:
     async with lab.station() as station:
         transaction_id = await station.begin()
-        command = await station.asked("RemoteStopTransaction", {"transactionId": transaction_id + 7}, REJECTED)
+        command = await station.expect("RemoteStopTransaction", {"transactionId": transaction_id + 7}, REJECTED)
         assert command["effect"] == "none"
         assert (await station.session())["open"]
 

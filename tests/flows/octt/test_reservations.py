@@ -30,7 +30,7 @@ async def booked(station: Station) -> list[tuple[int, str, str | None]]:
 
 async def reserved(station: Station, reservation_id: int, **changes: Any) -> None:
     """The charger accepts, and shows the connector as reserved."""
-    await station.asked("ReserveNow", wanted(station, reservation_id, **changes), ACCEPTED)
+    await station.expect("ReserveNow", wanted(station, reservation_id, **changes), ACCEPTED)
     await station.until_told("StatusNotification", "Reserved")
     await station.until_state("reserved", changes.get("connectorId") or 1)
     assert await booked(station) == [(reservation_id, "active", None)]
@@ -56,41 +56,41 @@ async def test_tc_047_reservation_of_a_connector_expire(lab: Lab) -> None:
         await station.charger.pass_time(301)
         assert station.told("StatusNotification")[-1] == "Available"
         assert await station.state() == "available"
-        await station.asked("CancelReservation", {"reservationId": 47}, {"status": "Rejected"})
+        await station.expect("CancelReservation", {"reservationId": 47}, {"status": "Rejected"})
 
 
 async def test_tc_048_1_reservation_of_a_connector_faulted(lab: Lab) -> None:
     async with lab.station(clock=present()) as station:
         await station.charger.raise_fault(1, "OtherError")
-        await station.asked("ReserveNow", wanted(station, 481), {"status": "Faulted"})
+        await station.expect("ReserveNow", wanted(station, 481), {"status": "Faulted"})
         assert await booked(station) == [(481, "rejected", "Faulted")]
 
 
 async def test_tc_048_2_reservation_of_a_connector_occupied(lab: Lab) -> None:
     async with lab.station(clock=present()) as station:
         await station.charger.plug_in()
-        await station.asked("ReserveNow", wanted(station, 482), {"status": "Occupied"})
+        await station.expect("ReserveNow", wanted(station, 482), {"status": "Occupied"})
         assert await booked(station) == [(482, "rejected", "Occupied")]
 
 
 async def test_tc_048_3_reservation_of_a_connector_unavailable(lab: Lab) -> None:
     async with lab.station(clock=present()) as station:
-        await station.asked("ChangeAvailability", {"connectorId": 1, "type": "Inoperative"}, ACCEPTED)
+        await station.expect("ChangeAvailability", {"connectorId": 1, "type": "Inoperative"}, ACCEPTED)
         await station.until_state("unavailable")
-        await station.asked("ReserveNow", wanted(station, 483), {"status": "Unavailable"})
+        await station.expect("ReserveNow", wanted(station, 483), {"status": "Unavailable"})
         assert await booked(station) == [(483, "rejected", "Unavailable")]
 
 
 async def test_tc_048_4_reservation_of_a_connector_rejected(lab: Lab) -> None:
     async with lab.station(clock=present(), quirks=QUIRKS["reservations-rejected"]) as station:
-        await station.asked("ReserveNow", wanted(station, 484), {"status": "Rejected"})
+        await station.expect("ReserveNow", wanted(station, 484), {"status": "Rejected"})
         assert await booked(station) == [(484, "rejected", "Rejected")]
         assert await station.state() == "available"
 
 
 async def test_tc_049_reservation_of_a_charge_point_transaction(lab: Lab) -> None:
     async with lab.station(clock=present(), connectors=2) as station:
-        await station.asked("ReserveNow", wanted(station, 49, connectorId=0), ACCEPTED)
+        await station.expect("ReserveNow", wanted(station, 49, connectorId=0), ACCEPTED)
         await lab.platform.token("GUEST-49")
         await station.charger.plug_in(1)
         assert await station.charger.tap(1, "GUEST-49") == "Accepted", "one of two connectors is enough to keep"
@@ -106,7 +106,7 @@ async def test_tc_049_reservation_of_a_charge_point_transaction(lab: Lab) -> Non
 async def test_tc_051_cancel_reservation(lab: Lab) -> None:
     async with lab.station(clock=present()) as station:
         await reserved(station, 51)
-        await station.asked("CancelReservation", {"reservationId": 51}, ACCEPTED)
+        await station.expect("CancelReservation", {"reservationId": 51}, ACCEPTED)
         await station.until_told("StatusNotification", "Available")
         await station.until_state("available")
         assert await booked(station) == [(51, "cancelled", None)]
@@ -115,7 +115,7 @@ async def test_tc_051_cancel_reservation(lab: Lab) -> None:
 async def test_tc_052_cancel_reservation_rejected(lab: Lab) -> None:
     async with lab.station(clock=present()) as station:
         await reserved(station, 52)
-        await station.asked("CancelReservation", {"reservationId": 53}, {"status": "Rejected"})
+        await station.expect("CancelReservation", {"reservationId": 53}, {"status": "Rejected"})
         assert await station.state() == "reserved"
         assert await booked(station) == [(52, "active", None)]
 

@@ -77,7 +77,7 @@ async def test_tc_004_2_identification_first_connection_timeout(lab: Lab) -> Non
 async def test_tc_005_1_ev_side_disconnected_stops_the_transaction(lab: Lab) -> None:
     async with lab.station(configuration={"StopTransactionOnEVSideDisconnect": "true"}) as station:
         set_by_us = {"key": "UnlockConnectorOnEVSideDisconnect", "value": "true"}
-        await station.asked("ChangeConfiguration", set_by_us, {"status": "Accepted"})
+        await station.expect("ChangeConfiguration", set_by_us, {"status": "Accepted"})
         await station.begin()
         await station.charger.pass_time(300)
         await station.charger.unplug()
@@ -88,7 +88,7 @@ async def test_tc_005_1_ev_side_disconnected_stops_the_transaction(lab: Lab) -> 
 
 async def test_tc_007_regular_start_charging_session_cached_id(lab: Lab) -> None:
     async with lab.station() as station:
-        await station.asked(
+        await station.expect(
             "ChangeConfiguration", {"key": "LocalPreAuthorize", "value": "true"}, {"status": "Accepted"}
         )
         await station.begin()
@@ -109,8 +109,8 @@ async def test_tc_061_clear_authorization_data_in_authorization_cache(lab: Lab) 
     async with lab.station(configuration={"LocalPreAuthorize": "true"}) as station:
         await station.begin()
         await station.charger.unplug()
-        await station.asked("ClearCache", {}, {"status": "Accepted"})
+        await station.expect("ClearCache", {}, {"status": "Accepted"})
         await station.begin()
         assert len(station.said("Authorize")) == 2, "a cleared cache knows nobody"
         station.charger.configuration.set("AuthorizationCacheEnabled", "false")
-        await station.asked("ClearCache", {}, {"status": "Rejected"})
+        await station.expect("ClearCache", {}, {"status": "Rejected"})

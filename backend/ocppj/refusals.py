@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
-_TRIES: Final = 10
+_TRIES: Final = 30
 _WINDOW_S: Final = 60.0
 _MOST_KEPT: Final = 10_000
 

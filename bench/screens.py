@@ -78,7 +78,7 @@ def _measure(page: Page, url: str, path: str, content: str, options: argparse.Na
         page.goto("about:blank")
         began = perf_counter()
         page.goto(url + path, wait_until="commit")
-        page.wait_for_selector(FRAME)
+        page.wait_for_selector(FRAME, state="attached")
         frames.append(perf_counter() - began)
         page.wait_for_selector(content, timeout=30_000)
         wholes.append(perf_counter() - began)

@@ -28,6 +28,7 @@ def now(viewer: Viewer) -> None:
         return empty("overview.empty", key="empty")
     _figures(figures, viewer)
     _alarms(viewer)
+    _held(figures, viewer)
     _states(figures["connectors"], viewer)
     _attention(figures["connectors"], viewer)
 
@@ -51,6 +52,14 @@ def _alarms(viewer: Viewer) -> None:
     count = len(data.alarms(viewer, open_only=True).items)
     if count:
         draw(Markup('<p class="alert">{}</p>').format(link("alarms", t("alarm.count", n=count))), "alarms")
+
+
+def _held(figures: dict[str, Any], viewer: Viewer) -> None:
+    """Sessions that wait for a decision: they are in no energy figure."""
+    if waiting := figures["sessions"]["held"]:
+        energy = f.energy(figures["energy_held_today_wh"], viewer.language)
+        words = t("overview.held", n=f.number(waiting, viewer.language), energy=energy)
+        draw(Markup('<p class="alert">{}</p>').format(link("held", words)), "held_sessions")
 
 
 def _states(counts: dict[str, int], viewer: Viewer) -> None:

@@ -69,7 +69,10 @@ class Settings(BaseSettings):
         0.0, ge=0, le=3600, description="Seconds over which SIGTERM lets the sockets of an OCPP server go."
     )
     ocpp_ping_interval_s: float = Field(
-        60.0, ge=1, le=3600, description="Every socket is pinged so often (s), and dropped when silent for 2⅓ times that."
+        60.0,
+        ge=1,
+        le=3600,
+        description="Every socket is pinged so often (s), and dropped when silent for 2⅓ times that.",
     )
     heartbeat_interval_s: int = Field(
         300, ge=1, le=86_400, description="Heartbeat interval told to chargers, in seconds."

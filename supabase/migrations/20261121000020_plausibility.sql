@@ -208,10 +208,14 @@ begin
             power_w, current_a, voltage_v, soc_percent, temperature_c, samples, digest
         from incoming i
         -- Without a believable clock `measured_at` is the time of receipt, so a repetition is known by its content.
-        where clock_trusted or not exists (
-            select 1 from public.meter_values m
-            where m.session_id is not distinct from i.session_id and m.digest = i.digest
-              and m.measured_at > i.received_at - interval '1 day')
+        -- Two questions, because only an equality finds its place in the index; those without a session are many.
+        where clock_trusted or not case when i.session_id is null
+            then exists (select 1 from public.meter_values m
+                         where m.session_id is null and m.digest = i.digest
+                           and m.measured_at > i.received_at - interval '1 hour')
+            else exists (select 1 from public.meter_values m
+                         where m.session_id = i.session_id and m.digest = i.digest
+                           and m.measured_at > i.received_at - interval '1 day') end
         on conflict (session_id, measured_at, digest) do nothing
         returning session_id, measured_at, energy_wh, power_w, soc_percent
     ), latest as (  -- per session: the newest value of each measurand

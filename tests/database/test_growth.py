@@ -39,7 +39,7 @@ async def _told(store: asyncpg.Connection[Any], kind: str, row: dict[str, Any]) 
     """The answer to one message, and how many rows it read."""
     async with store.transaction():
         before = await store.fetchval(_READ) or 0
-        answer = json.loads(await store.fetchval(f"select public.intake(p_{kind} => $1)", json.dumps([row])))  # noqa: S608
+        answer = json.loads(await store.fetchval(f"select public.intake(p_{kind} => $1)", json.dumps([row])))
         return answer.get(kind), int(await store.fetchval(_READ)) - before
 
 

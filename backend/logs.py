@@ -23,6 +23,7 @@ _PATTERNS = (
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}"), rf"\1 {_HIDDEN}"),
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"), _HIDDEN),  # a JWT
     (re.compile(r"\bsb_secret_\w+"), _HIDDEN),
+    (re.compile(r"(/files/(?:firmware|uploads)/)[\w-]{16,}"), rf"\1{_HIDDEN}"),  # a one-time link
     (
         re.compile(_SECRET_NAME.pattern + r"""(["']?\s*[=:]\s*["']?)(?!\s*\*)[^\s"'&,;}]+"""),
         rf"\1\2{_HIDDEN}",
@@ -48,8 +49,20 @@ def set_up_logs(settings: Settings, stream: TextIO | None = None) -> None:
         root.removeHandler(former)
     root.addHandler(handler)
     root.setLevel(settings.log_level.upper())
+    access = logging.getLogger("uvicorn.access")  # has lines of its own, which name the path
+    if not any(isinstance(known, HideLinks) for known in access.filters):
+        access.addFilter(HideLinks())
     for chatty in ("httpx", "httpcore", "hpack", "asyncio"):  # their `info` is our `debug`
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
+
+
+class HideLinks(logging.Filter):
+    """Takes secrets out of what a foreign formatter will show."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(hide_secrets(part) if isinstance(part, str) else part for part in record.args)
+        return True
 
 
 class HumanLines(logging.Formatter):

@@ -12,6 +12,8 @@ from fastapi import FastAPI
 from backend.api.application import create_app, equip
 from backend.database import open_database
 from backend.domain.errors import DomainError
+from backend.domain.files import MIB, FileRules
+from backend.gateways.storage import open_storage
 from backend.logs import set_up_logs
 from backend.preflight import free_bytes
 from backend.services.directory import build_directory
@@ -31,8 +33,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         _log.critical("The API cannot start: %s", error.detail)
         raise
     try:
+        storage = open_storage(settings.data_dir / "files", settings.supabase)
+        rules = FileRules(settings.files_url, settings.max_firmware_mb * MIB, settings.max_log_mb * MIB)
         room = partial(free_bytes, settings.data_dir)
-        equip(app, build_directory(database, settings.secret_key, free_bytes=room), settings.secret_key)
+        directory = build_directory(database, settings.secret_key, free_bytes=room, storage=storage, rules=rules)
+        equip(app, directory, settings.secret_key)
         yield
     finally:
         await database.close()

@@ -92,6 +92,11 @@ class Settings(BaseSettings):
     api_host: str = Field("127.0.0.1", description="Address the REST API listens on (under `make run`).")
     api_port: int = Field(8000, ge=0, le=65535, description="Port of the REST API (under `make run`).")
     api_url: str = Field("http://127.0.0.1:8000", description="Where the dashboards find the REST API.")
+    public_url: str | None = Field(
+        None, description="The REST API as chargers reach it, for firmware and logs; UNIEV_API_URL if unset."
+    )
+    max_firmware_mb: int = Field(512, ge=1, le=10_240, description="Largest file of firmware, in MiB.")
+    max_log_mb: int = Field(100, ge=1, le=10_240, description="Largest log that a charger may upload, in MiB.")
     cpo_port: int = Field(8501, ge=0, le=65535, description="Port of the CPO dashboard (under `make run`).")
     emsv_port: int = Field(8502, ge=0, le=65535, description="Port of the EMSV dashboard (under `make run`).")
     simev_port: int = Field(8503, ge=0, le=65535, description="Port of the simulator screen (under `make run`).")
@@ -120,6 +125,18 @@ class Settings(BaseSettings):
         if value is not None and len(value.get_secret_value()) < _LEAST_SECRET_LENGTH:
             raise ValueError(f"UNIEV_SECRET_KEY needs {_LEAST_SECRET_LENGTH} characters or more")
         return value
+
+    @property
+    def files_url(self) -> str:
+        """Base of the links given to chargers, without a slash at the end."""
+        return (self.public_url or self.api_url).rstrip("/")
+
+    @property
+    def supabase(self) -> tuple[str, str] | None:
+        """URL and key of the project, if it is the database that is used."""
+        if self.database_url is not None or not self.supabase_url or self.supabase_key is None:
+            return None
+        return self.supabase_url, self.supabase_key.get_secret_value()
 
     @cached_property
     def secret_key(self) -> str:

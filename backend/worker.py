@@ -52,6 +52,7 @@ async def serve(settings: Settings) -> None:
         Duty("close silent sessions", 60.0, partial(upkeep.close_silent_sessions, settings.silent_session_s)),
         Duty("close quiet alarms", 15.0, Alarms(database).close_quiet),
         Duty("certificates and security profiles", 60.0, issuing.keep_watch),
+        Duty("end overdue jobs", 15.0, upkeep.expire_jobs),
         Duty("restarts for templates", 30.0, upkeep.reboot_for_templates),
         Duty("partitions and retention", 3600.0, upkeep.maintain_partitions),
     )

@@ -24,10 +24,14 @@ from backend.api import (
     configuration_templates,
     connectors,
     cpos,
+    evse,
+    files,
+    firmware,
     fleet,
     health,
     id_tokens,
     local_lists,
+    log_jobs,
     messages,
     normalising_rules,
     problems,
@@ -46,7 +50,7 @@ from backend.api.paging import Cursors
 from backend.services.directory import Directory
 
 VERSION: Final = "0.1.0"
-PUBLIC: Final[tuple[APIRouter, ...]] = (health.router, auth.public)
+PUBLIC: Final[tuple[APIRouter, ...]] = (health.router, auth.public, files.router)
 GUARDED: Final[tuple[APIRouter, ...]] = tuple(
     noun.router
     for noun in (
@@ -62,6 +66,9 @@ GUARDED: Final[tuple[APIRouter, ...]] = tuple(
         commands,
         configuration,
         configuration_templates,
+        evse,
+        firmware,
+        log_jobs,
         reservations,
         local_lists,
         charging_profiles,

@@ -48,12 +48,18 @@ class Envelope:
             await send(message)
 
         try:
-            await self._app(scope, _bounded(receive), send_marked)
+            await self._app(scope, receive if _streams(scope) else _bounded(receive), send_marked)
         except Exception:
             _log.exception("%s %s failed", scope["method"], scope["path"], extra={"request_id": request_id})
             if begun:
                 raise
             await _fail(send_marked, request_id)
+
+
+def _streams(scope: Scope) -> bool:
+    """Files come piece by piece, with a bound of their own."""
+    path: str = scope["path"]
+    return scope["method"] in ("POST", "PUT") and (path == "/api/firmware-files" or path.startswith("/files/uploads/"))
 
 
 def _bounded(receive: Receive) -> Receive:

@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from backend.domain.errors import DatabaseUnavailable, DomainError, TooManyAttempts
+from backend.domain.errors import DatabaseUnavailable, DomainError, StorageUnavailable, TooManyAttempts
 
 MEDIA_TYPE: Final = "application/problem+json"
 _log = logging.getLogger("uniev.api")
@@ -113,7 +113,7 @@ async def _domain_error(request: Request, error: Exception) -> JSONResponse:
 
 
 def _public_detail(error: DomainError) -> str:
-    if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, StorageUnavailable):
         unavailable = error.status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT)
         return "The database is busy or away; try again." if unavailable else "Something went wrong on our side."
     return _PLAIN_WORDS.get(error.code, error.detail)

@@ -13,6 +13,8 @@ from typing import Any, Final
 
 HIDDEN: Final = "***"
 _KEY_BYTES: Final = 20  # 16–20 (whitepaper A01.FR.02)
+_MOVES_FILES: Final = {"UpdateFirmware", "SignedUpdateFirmware", "GetDiagnostics", "GetLog"}
+_LINK = re.compile(r"(/files/(?:firmware|uploads)/)[\w-]{16,}").sub
 _IS_SECRET = re.compile(r"authorizationkey|password|secret", re.IGNORECASE).search
 
 
@@ -23,9 +25,21 @@ def is_secret(key: str) -> bool:
 
 def hide_in_call(action: str, payload: dict[str, Any]) -> dict[str, Any]:
     """The payload of our call as it may be shown; the very same object when nothing is to be hidden."""
+    if action in _MOVES_FILES:
+        return hide_links(payload)
     if action != "ChangeConfiguration" or not _IS_SECRET(str(payload.get("key"))):
         return payload
     return {**payload, "value": HIDDEN}
+
+
+def hide_links(payload: dict[str, Any]) -> dict[str, Any]:
+    """Without the secret part of our own one-time links; the very same object if there is none."""
+    shown = {
+        name: _LINK(rf"\1{HIDDEN}", value) if isinstance(value, str)
+        else hide_links(value) if isinstance(value, dict) else value
+        for name, value in payload.items()
+    }  # fmt: skip
+    return payload if shown == payload else shown
 
 
 def hide_in_answer(payload: dict[str, Any]) -> dict[str, Any]:

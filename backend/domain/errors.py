@@ -98,6 +98,27 @@ class SchemaOutdated(DomainError):
     status = 503
 
 
+class FileTooLarge(DomainError):
+    """More bytes than a file may have."""
+
+    code = "file_too_large"
+    status = 413
+
+
+class StorageUnavailable(DomainError):
+    """Files can neither be kept nor read now; `detail` is fit for people."""
+
+    code = "storage_unavailable"
+    status = 503
+
+
+class StorageFull(StorageUnavailable):
+    """There is no room left for files."""
+
+    code = "storage_full"
+    status = 507
+
+
 class UnknownFunction(DomainError):
     """A call named an SQL function, or arguments of it, that do not exist: a defect of ours."""
 

@@ -45,6 +45,10 @@ class Permission(StrEnum):
     CHARGING_PROFILES_READ = "charging_profiles:read"
     CHARGING_PROFILES_WRITE = "charging_profiles:write"
     CPO_SETTINGS_WRITE = "cpo_settings:write"
+    FIRMWARE_READ = "firmware:read"
+    FIRMWARE_WRITE = "firmware:write"
+    LOGS_READ = "logs:read"
+    LOGS_DOWNLOAD = "logs:download"
     CONFIGURATION_READ = "configuration:read"
     CONFIGURATION_WRITE = "configuration:write"
     MESSAGES_READ = "messages:read"
@@ -80,7 +84,7 @@ PERMISSIONS: Final = MappingProxyType(
         Role.EMSV_ADMIN: frozenset(Permission),
         Role.NOC_ANALYST: _READ_ALL,
         Role.CPO_ADMIN: frozenset(Permission) - _EMSV_ONLY,
-        Role.CPO_OPERATOR: _OPERATE,
+        Role.CPO_OPERATOR: _OPERATE | {Permission.LOGS_DOWNLOAD},
         Role.INTEGRATOR: _OPERATE,
     }
 )

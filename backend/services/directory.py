@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from backend.database import Database
+from backend.domain.files import FileRules, NoStorage, Storage
 from backend.domain.masking import Mask
 from backend.services.alarms import Alarms
 from backend.services.analytics import Analytics
@@ -20,9 +21,12 @@ from backend.services.commands import Commands
 from backend.services.configuration import Configurations
 from backend.services.connectors import Connectors
 from backend.services.cpos import Cpos
+from backend.services.file_links import FileLinks
+from backend.services.firmware import Firmware
 from backend.services.fleet import Fleet
 from backend.services.id_tokens import IdTokens
 from backend.services.local_lists import LocalLists
+from backend.services.log_jobs import LogJobs
 from backend.services.logins import Logins
 from backend.services.messages import Messages
 from backend.services.normalising_rules import NormalisingRules
@@ -58,9 +62,12 @@ class Directory:
     configurations: Configurations
     connectors: Connectors
     cpos: Cpos
+    file_links: FileLinks
+    firmware: Firmware
     fleet: Fleet
     id_tokens: IdTokens
     local_lists: LocalLists
+    log_jobs: LogJobs
     logins: Logins
     messages: Messages
     normalising_rules: NormalisingRules
@@ -89,8 +96,11 @@ def build_directory(
     *,
     now: Callable[[], datetime] = utc_now,
     free_bytes: Callable[[], int] | None = None,
+    storage: Storage | None = None,
+    rules: FileRules | None = None,
 ) -> Directory:
-    """Wires the services to one database, one clock, and the room on the disk that the platform writes to."""
+    """Wires the services to one database, one clock, the room on the disk, and the storage of files, if any."""
+    storage, rules = storage or NoStorage(), rules or FileRules()
     audit = Audit(database)
     passwords = Passwords()
     cpos = Cpos(database, audit)
@@ -114,9 +124,12 @@ def build_directory(
         configurations=Configurations(database, chargers),
         connectors=Connectors(database),
         cpos=cpos,
+        file_links=FileLinks(database, storage, rules),
+        firmware=Firmware(database, audit, cpos, chargers, storage, rules, now),
         fleet=Fleet(database),
         id_tokens=IdTokens(database, audit, cpos),
         local_lists=LocalLists(database, audit, chargers),
+        log_jobs=LogJobs(database, audit, chargers, storage, rules, now),
         logins=Logins(database, cpos, passwords, tokens, Attempts(time.monotonic), now),
         messages=Messages(database, chargers, Mask(secret_key.encode())),
         normalising_rules=NormalisingRules(database, audit),

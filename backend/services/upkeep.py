@@ -39,6 +39,11 @@ class Upkeep:
         )
         return closed
 
+    async def expire_jobs(self) -> int:
+        """Ends firmware and log jobs of which nothing was heard in time; returns how many."""
+        ended: int = await self._database.call("expire_jobs", scope=SYSTEM)
+        return ended
+
     async def reboot_for_templates(self) -> int:
         """Restarts chargers whose template needs it, once no session runs; returns how many."""
         begun: int = await self._database.call("reboot_for_templates", scope=SYSTEM)

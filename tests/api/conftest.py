@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,9 +15,12 @@ from fastapi import FastAPI
 
 from backend.api.application import create_app, equip
 from backend.database import SYSTEM, DirectDatabase, Scope
+from backend.domain.files import FileRules
+from backend.gateways.storage import DirectoryStorage
 from backend.services.directory import Directory, build_directory
 
 SECRET = "a secret of the tests, long enough"
+RULES = FileRules("http://files.test", firmware_limit=400_000, log_limit=300_000)
 NOBODY_KEY = "uniev_nobody_has_this_key"
 NOW = datetime.now(UTC).replace(microsecond=0)
 THEN = NOW.isoformat()
@@ -42,6 +46,9 @@ class Tenant:
     template_id: str
     reservation_id: str = ""
     profile_id: str = ""
+    file_id: str = ""
+    firmware_job_id: str = ""
+    log_job_id: str = ""
     certificate_id: str = ""
 
 
@@ -131,10 +138,10 @@ class World:
 
 
 @pytest.fixture
-async def world(database: DirectDatabase) -> AsyncIterator[World]:
+async def world(database: DirectDatabase, tmp_path: Path) -> AsyncIterator[World]:
     """The platform with its two CPOs."""
     app = create_app()
-    services = build_directory(database, SECRET)
+    services = build_directory(database, SECRET, storage=DirectoryStorage(tmp_path / "files"), rules=RULES)
     equip(app, services, SECRET)
     own = await _tenant(database, "Nusantara Charge", "ID-JKT01-1")
     other = await _tenant(database, "Borneo Volt", "ID-KTM01-1")
@@ -185,10 +192,16 @@ async def _tenant(database: DirectDatabase, name: str, charger_id: str) -> Tenan
         "security_events", cpo_id=cpo_id, charger_id=charger_id, source="charger", type="ResetOrReboot", critical=True,
         reported_at="then", happened_at=moment, received_at=moment,
     )  # fmt: skip
+    file = await add(
+        "firmware_files", cpo_id=cpo_id, name="fw.bin", version="2", size_bytes=1, sha256="00", content_name=charger_id
+    )
+    job = {"cpo_id": cpo_id, "charger_id": charger_id, "command_id": command["id"], "deadline_at": expiry}
+    update = await add("firmware_jobs", **job, signed=False)
+    log = await add("log_jobs", **job, kind="diagnostics")
     settings = {"HeartbeatInterval": "60"}
     template = await add("configuration_templates", cpo_id=cpo_id, name="Standard", settings=settings)
     return Tenant(
         cpo_id, station_id, charger_id, "", 0, token["id"], user["id"], key["id"], command["id"], template["id"],
-        reservation["id"], profile["id"],
+        reservation["id"], profile["id"], file["id"], update["id"], log["id"],
         certificate_id=certificate["id"],
     )  # fmt: skip

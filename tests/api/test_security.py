@@ -17,6 +17,10 @@ from tests.api.test_commands import PAYLOADS
 NOBODY = "00000000-0000-4000-8000-000000000000"
 WITHOUT_PERMISSION = {"/api/auth/logout", "/api/auth/me"}
 PUBLIC_PATHS = {"/health", "/ready", "/api/auth/login", "/api/auth/refresh"}
+BY_LINK = {  # the link is the secret; chargers have no login
+    "/files/firmware/{token}", "/files/firmware/{token}/{name}", "/files/uploads/{token}",
+    "/files/uploads/{token}/{name:path}",
+}  # fmt: skip
 
 
 def _routes(routers: tuple[object, ...]) -> Iterator[APIRoute]:
@@ -46,6 +50,8 @@ def _path(route: APIRoute, tenant: Tenant | None = None) -> str:
         "command_id": tenant.command_id if tenant else NOBODY,
         "reservation_id": tenant.reservation_id if tenant else NOBODY,
         "profile_id": tenant.profile_id if tenant else NOBODY,
+        "file_id": tenant.file_id if tenant else NOBODY,
+        "job_id": (tenant.log_job_id if "log" in route.path else tenant.firmware_job_id) if tenant else NOBODY,
         "template_id": tenant.template_id if tenant else NOBODY,
         "certificate_id": tenant.certificate_id if tenant else NOBODY,
     }
@@ -59,7 +65,7 @@ async def _ask(client: httpx.AsyncClient, route: APIRoute, path: str) -> httpx.R
 
 async def test_without_credentials_only_login_refresh_and_health_answer(world: World) -> None:
     client = await world.client(None)
-    assert {route.path for route in _routes(PUBLIC)} == PUBLIC_PATHS
+    assert {route.path for route in _routes(PUBLIC)} == PUBLIC_PATHS | BY_LINK
     for route in GUARDED_ROUTES:
         reply = await _ask(client, route, _path(route))
         assert reply.status_code == 401, route.path
@@ -124,6 +130,8 @@ def _fitting_body(route: APIRoute, tenant: Tenant) -> dict[str, object] | None:
             "rate_unit": "W",
             "periods": [{"start_s": 0, "limit": 1}],
         },
+        "firmware-jobs": {"firmware_file_id": tenant.file_id},
+        "log-jobs": {"kind": "diagnostics"},
     }
     return bodies.get(action, {}) if route.methods & {"POST", "PUT"} else None
 

@@ -91,6 +91,10 @@ insert into public.configuration_templates (id, cpo_id, name, settings)
 insert into public.charger_templates (charger_id, cpo_id, template_id) values ('OWN', '{OWNER}', '{OWNER}');
 insert into public.charger_quirks (charger_id, quirk, cpo_id, occurrences, first_at, last_at)
     values ('OWN', 'odd_enum', '{OWNER}', 1, now(), now());
+insert into public.firmware_files (cpo_id, name, version, size_bytes, sha256, content_name)
+    values ('{OWNER}', 'fw.bin', '2', 1, '00', 'firmware/1');
+insert into public.commands (cpo_id, charger_id, action, payload, expires_at)
+    select '{OWNER}', 'OWN', a, '{{}}', now() from unnest(array['UpdateFirmware', 'GetDiagnostics']) as a;
 insert into public.outbox (cpo_id, topic, payload) values ('{OWNER}', 'session.started', '{{}}');
 insert into public.alarms (cpo_id, kind, charger_id, opened_at, last_seen_at, count)
     values ('{OWNER}', 'flooding', 'OWN', now(), now(), 1);

@@ -1,0 +1,1 @@
+"""Outside parties, one file each. Services get them through the constructor."""

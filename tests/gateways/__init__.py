@@ -1,0 +1,1 @@
+"""Outside parties, each against a stand-in that keeps state."""

@@ -1,0 +1,160 @@
+"""Local lists: what each charger keeps, how it differs from the CPO's tokens, and what may be sent. `?charger=…`"""
+
+import streamlit as st
+from markupsafe import Markup
+
+from dashboards.common import desk, door
+from dashboards.common import formats as f
+from dashboards.common.api import ApiDown, ApiRefused
+from dashboards.common.choices import dropdown, param
+from dashboards.common.desk import find, read
+from dashboards.common.frame import live
+from dashboards.common.panel import ago, draw, link
+from dashboards.common.texts import t
+from dashboards.common.viewer import Viewer, require_viewer
+from dashboards.common.widgets import as_of, empty, failed, line
+from dashboards.cpo import data, deeds
+from dashboards.cpo.deeds import Deed, Row
+
+COLUMNS = ("charger", "version", "reported", "entries", "differs", "sync")
+ORDERS = ("mode", "reason", "status", "version", "entries", "parts", "asked", "at")
+ENTRIES = ("token", "status", "until", "group")
+SYNC = {"cpo": None, "on": True, "off": False}
+
+
+def choose(viewer: Viewer) -> None:
+    try:
+        codes = [row["id"] for row in data.chargers(viewer).items]
+    except ApiDown:
+        codes = []
+    dropdown("charger", t("lists.column.charger"), codes, lambda code: code, t("lists.all"))
+
+
+def room(viewer: Viewer) -> None:
+    """One charger, or all that have a list."""
+    if charger_id := param("charger"):
+        return one(viewer, charger_id)
+    answer = read(viewer, "/api/local-lists", limit=200)
+    if not answer.items:
+        return empty("lists.empty", key="no_lists")
+    draw(as_of(answer), "as_of")
+    draw(deeds.grid("lists", COLUMNS, [_line(row) for row in answer.items]), "lists")
+
+
+def _line(row: Row) -> Markup:
+    return line(
+        link("local_lists", row["charger_id"], charger=row["charger_id"]), version(row["version"]),
+        version(row["reported_version"]), row["entry_count"], differs(row),
+        t("lists.on" if row["sync_on"] else "lists.off"),
+    )  # fmt: skip
+
+
+def version(number: int | None) -> str:
+    """-1 and null have words."""
+    return t("lists.unsupported") if number == -1 else t("lists.unknown") if number is None else str(number)
+
+
+def differs(row: Row) -> Markup:
+    """In step, by how many entries not, or not known."""
+    count = row["differs_by"]
+    if count is None:
+        return Markup('<span class="soft">{}</span>').format(t("lists.unknown"))
+    if not count:
+        return Markup("✓ {}").format(t("lists.same"))
+    return Markup('<span class="alert">≠ {}</span>').format(t("lists.differs", n=count))
+
+
+def one(viewer: Viewer, charger_id: str) -> None:
+    """What one charger keeps, what was sent to it, and what may be asked of it."""
+    charger, answer = data.charger(viewer, charger_id), find(viewer, f"/api/chargers/{charger_id}/local-list")
+    if charger is None or answer is None:
+        return empty("charger.none", key="no_charger")
+    row = answer.data
+    draw(as_of(answer), "as_of")
+    draw(deeds.grid("lists", COLUMNS, [_line(row)]), "list")
+    _buttons(viewer, charger_id, None if charger.data["connected"] else "order.no.offline", row)
+    _settings(viewer, charger_id, row)
+    st.subheader(t("lists.orders"))
+    if row["orders"]:
+        draw(deeds.grid("lists", ORDERS, [_order(order) for order in row["orders"]]), "orders")
+    else:
+        empty("lists.no_orders", key="no_orders")
+    if row["entries"]:
+        st.subheader(t("lists.entries"))
+        draw(deeds.grid("lists", ENTRIES, [_entry(entry, viewer) for entry in row["entries"]]), "entries")
+
+
+def _buttons(viewer: Viewer, charger_id: str, reason: str | None, row: Row) -> None:
+    unsupported = "lists.no.unsupported" if row["reported_version"] == -1 else None
+    base = None if row["version"] is not None else "lists.no.base"
+    path, commands = f"/api/chargers/{charger_id}/local-list", f"/api/chargers/{charger_id}/commands"
+    with st.container(horizontal=True):
+        for name, body, why in (("full", {"mode": "full"}, reason or unsupported),
+                                ("differential", {"mode": "differential"}, reason or unsupported or base)):  # fmt: skip
+            deed = Deed(f"list_{name}", charger_id, "POST", path, body)
+            deeds.button(deed, viewer, place="list", icon=":material/upload:", reason=why)
+        deed = Deed("list_version", charger_id, "POST", f"{commands}/GetLocalListVersion", {})
+        deeds.button(deed, viewer, place="list", icon=":material/help:", reason=reason)
+        deed = Deed("clear_cache", charger_id, "POST", f"{commands}/ClearCache", {})
+        deeds.button(deed, viewer, place="list", icon=":material/mop:", reason=reason)
+    st.caption(t("lists.cache_hint"))
+
+
+def _settings(viewer: Viewer, charger_id: str, row: Row) -> None:
+    now = next(name for name, value in SYNC.items() if value is row["sync"])
+    choice = st.segmented_control(
+        t("lists.sync"), list(SYNC), default=now, format_func=lambda code: t(f"lists.sync_{code}"), required=True,
+        key=f"sync_{charger_id}", disabled=not viewer.may_command, help=t("lists.sync_help"),
+    )  # fmt: skip
+    if choice and choice != now:
+        change(viewer, f"/api/chargers/{charger_id}/local-list", {"sync": SYNC[choice]})
+
+
+def change(viewer: Viewer, path: str, body: Row) -> None:
+    """Stores a setting."""
+    try:
+        viewer.api.call("PUT", path, body=body)
+    except ApiDown:
+        st.error(t("api.down.change"), icon=":material/cloud_off:")
+    except ApiRefused as refusal:
+        failed(refusal)
+    else:
+        desk.forget()
+
+
+def _order(order: Row) -> Markup:
+    status = t(f"lists.status.{order['status']}")
+    return line(
+        t(f"lists.mode.{order['mode']}"), t(f"lists.reason.{order['reason']}"),
+        f"{status} ({order['answer']})" if order["answer"] not in (None, "Accepted") else status,
+        version(order["last_version"]), order["entry_count"], f"{order['parts_sent']} / {len(order['parts'])}",
+        order["requested_by_name"] or t("receipt.platform"), ago(order["created_at"]),
+    )  # fmt: skip
+
+
+def _entry(entry: Row, viewer: Viewer) -> Markup:
+    until = f.when(entry["expires_at"], None, viewer.language) if entry["expires_at"] else "–"
+    return line(entry["id_token"], entry["status"], until, entry["parent_token"] or "–")
+
+
+def rules(viewer: Viewer) -> None:
+    """What the CPO's administrator decides for all of its tokens and lists."""
+    if viewer.cpo_id is None:
+        return
+    found = find(viewer, f"/api/cpos/{viewer.cpo_id}")
+    if found is None:
+        return
+    st.subheader(t("lists.rules"))
+    locked = viewer.role != "cpo_admin"
+    for name in ("concurrent_sessions", "local_list_sync"):
+        wanted = st.toggle(t(f"lists.{name}"), value=found.data[name], key=f"rule_{name}", disabled=locked,
+                           help=t("order.no.role") if locked else t(f"lists.{name}_help"))  # fmt: skip
+        if wanted != found.data[name]:
+            change(viewer, f"/api/cpos/{viewer.cpo_id}", {name: wanted})
+
+
+deeds.ask_if_pressed()
+st.title(t("cpo.local_lists.title"))
+choose(require_viewer(door.CPO))
+live(door.CPO, room, every=5)
+rules(require_viewer(door.CPO))

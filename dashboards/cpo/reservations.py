@@ -1,0 +1,140 @@
+"""Reservations: what is kept free now and until when, a new one, and what became of the earlier ones."""
+
+from datetime import UTC, datetime, timedelta
+
+import streamlit as st
+from markupsafe import Markup
+
+from dashboards.common import door
+from dashboards.common import formats as f
+from dashboards.common.api import ApiDown
+from dashboards.common.choices import chips
+from dashboards.common.desk import read
+from dashboards.common.frame import live
+from dashboards.common.panel import draw, link
+from dashboards.common.texts import t
+from dashboards.common.viewer import Viewer, require_viewer
+from dashboards.common.widgets import as_of, empty, line
+from dashboards.cpo import data, deeds
+from dashboards.cpo.deeds import Deed, Row
+
+STATES = ("requested", "active", "used", "expired", "cancelled", "rejected")
+LIVE = ("requested", "active")
+SHOWN = 100
+COLUMNS = ("number", "charger", "token", "state", "until", "asked")
+MINUTES = (15, 30, 60, 120, 240)
+
+
+def new(viewer: Viewer) -> None:
+    """The form: charger, connector, token, how long."""
+    with st.expander(t("reservations.new"), icon=":material/event_available:"):
+        try:
+            codes = [row["id"] for row in data.chargers(viewer).items]
+            tokens = {row["token"]: row for row in data.id_tokens(viewer) if len(row["token"]) <= 20}
+        except ApiDown:
+            return empty("api.down.empty", key="no_form")
+        one, two, three, four = st.columns([3, 2, 3, 2])
+        with one:
+            charger = deeds.choose_charger(codes, t("reservations.column.charger"), "reserve_charger")
+        connector = two.number_input(
+            t("reservations.connector"), 0, 99, 0, help=t("reservations.any"), key="reserve_plug"
+        )
+        token = three.selectbox(t("reservations.column.token"), list(tokens), index=None, key="reserve_token")
+        minutes = four.selectbox(
+            t("reservations.minutes"), MINUTES, index=1, format_func=lambda n: f"{n} min", key="reserve_minutes"
+        )
+        pressed = st.button(
+            t("reservations.ask"),
+            type="primary",
+            key="reserve",
+            disabled=not (charger and token and viewer.may_command),
+        )
+        if pressed:
+            until = datetime.now(UTC) + timedelta(minutes=minutes)
+            body = {
+                "charger_id": charger,
+                "connector_id": int(connector),
+                "id_token": token,
+                "expires_at": until.isoformat(),
+            }
+            parent = tokens[str(token)]["parent_token"]
+            if parent and len(parent) <= 20:
+                body["parent_id_token"] = parent
+            if deeds.send(viewer, Deed("reserve", "", "POST", "/api/reservations", body)):
+                st.toast(t("reservations.sent"), icon=":material/check:")
+
+
+def listing(viewer: Viewer) -> None:
+    status = chips("status", t("reservations.column.state"), STATES, lambda code: t(f"reservations.state.{code}"))
+    answer = read(viewer, "/api/reservations", status=status, limit=SHOWN)
+    if not answer.items:
+        return empty("reservations.nothing" if status else "reservations.empty", key="no_reservations")
+    draw(as_of(answer), "as_of")
+    for row in answer.items:
+        if row["status"] in LIVE:
+            _kept(row, viewer)
+    over = [_line(row, viewer) for row in answer.items if row["status"] not in LIVE]
+    if over:
+        st.subheader(t("reservations.over"))
+        draw(deeds.grid("reservations", COLUMNS, over), "over")
+
+
+def _kept(row: Row, viewer: Viewer) -> None:
+    """One that may still be used, with its countdown and the button that ends it."""
+    with st.container(border=True, key=f"kept_{row['id']}"):
+        what, do = st.columns([6, 2], vertical_alignment="center")
+        with what:
+            draw(
+                Markup("<div><b>{}</b> · {} · {} · {} · <b>{}</b>{}</div>").format(
+                    row["reservation_id"],
+                    _where(row),
+                    row["id_token"],
+                    _state(row),
+                    countdown(row, viewer),
+                    _other(row),
+                ),
+                f"kept_words_{row['id']}",
+            )
+        with do:
+            about = f"{row['reservation_id']} · {row['charger_id']} · {row['id_token']}"
+            deed = Deed("cancel_reservation", about, "DELETE", f"/api/reservations/{row['id']}")
+            deeds.button(deed, viewer, place=row["id"], icon=":material/event_busy:")
+
+
+def countdown(row: Row, viewer: Viewer) -> str:
+    """How long it is still kept."""
+    until = f.moment(row["expires_at"])
+    left = (until - datetime.now(UTC)).total_seconds() if until else 0
+    return t("reservations.left", time=f.duration(left, viewer.language)) if left > 0 else t("reservations.due")
+
+
+def _line(row: Row, viewer: Viewer) -> Markup:
+    used = link("session", t("reservations.session"), session=row["session_id"]) if row["session_id"] else ""
+    return line(
+        row["reservation_id"], _where(row), row["id_token"], Markup("{} {}").format(_state(row), used),
+        f.when(row["expires_at"], None, viewer.language), row["requested_by_name"] or t("receipt.platform"),
+    )  # fmt: skip
+
+
+def _where(row: Row) -> Markup:
+    plug = row["connector_id"] or t("reservations.any_short")
+    return link("charger", f"{row['charger_id']} · {plug}", charger=row["charger_id"])
+
+
+def _state(row: Row) -> str:
+    word = t(f"reservations.state.{row['status']}")
+    return f"{word} ({row['reason']})" if row["reason"] else word
+
+
+def _other(row: Row) -> Markup:
+    if not row["other_session_id"]:
+        return Markup("")
+    return Markup(' · <span class="alert">{}</span>').format(
+        link("session", t("reservations.other"), session=row["other_session_id"])
+    )
+
+
+deeds.ask_if_pressed()
+st.title(t("cpo.reservations.title"))
+new(require_viewer(door.CPO))
+live(door.CPO, listing, every=5)

@@ -1,0 +1,139 @@
+"""The rooms for what chargers keep: reservations, local lists and limits, against the real API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboards.common import door
+from dashboards.common.sessions import session_key
+from dashboards.cpo.schedule_chart import steps
+from tests.dashboards.conftest import ADMIN, OPERATOR, OTHER_ADMIN, Nation
+from tests.support.rooms import panels, sign_in, words
+
+Room = Callable[..., AppTest]
+ROOMS = ("reservations", "local_lists", "charging_profiles")
+
+
+def charger_of(nation: Nation, email: str = ADMIN) -> str:
+    return str(nation.get(email, "/api/chargers", limit=1)["items"][0]["id"])
+
+
+def reserve(nation: Nation, token: str, email: str = ADMIN) -> dict[str, Any]:
+    until = (datetime.now(UTC) + timedelta(minutes=45)).isoformat()
+    body = {
+        "charger_id": charger_of(nation, email),
+        "connector_id": 1,
+        "id_token": token,
+        "expires_at": until,
+        "queue": True,
+    }
+    made: dict[str, Any] = nation.post(email, "/api/reservations", body)
+    return made
+
+
+def everything(app: AppTest) -> str:
+    return words(app) + "".join(panels(app))
+
+
+@pytest.mark.parametrize("page", ROOMS)
+@pytest.mark.parametrize("language", ["id", "en"])
+def test_every_room_opens_in_both_languages(room: Room, nation: Nation, page: str, language: str) -> None:
+    for params in ({}, {"charger": charger_of(nation)}):
+        app = room(ADMIN, page, **params)
+        app.run()
+        app.segmented_control(key="choose_language").set_value(language).run()
+        assert not app.exception
+
+
+def test_a_reservation_counts_down_and_can_be_cancelled_after_a_question(room: Room, nation: Nation) -> None:
+    made = reserve(nation, "KEEP-ME")
+    app = room(OPERATOR, "reservations").run()
+    assert "KEEP-ME" in everything(app)
+    assert "sisa 44 mnt" in everything(app)
+    app.button(key=f"deed_cancel_reservation_{made['id']}").click().run()
+    assert "Unit diminta membebaskan konektor" in words(app)
+    assert app.button(key="deed_confirm").label == "Ya, lakukan"
+
+
+def _cancel_dialog() -> None:
+    import streamlit as st
+
+    from dashboards.cpo.deeds import Deed, dialog
+
+    dialog(Deed("cancel_reservation", "about", "DELETE", f"/api/reservations/{st.query_params['id']}", key="same-key"))
+
+
+def test_a_refused_change_is_said_in_words_and_the_dialog_stays(room: Room, nation: Nation) -> None:
+    made = reserve(nation, "STAYS")
+    room(ADMIN)  # points this process at the API
+    app = AppTest.from_function(_cancel_dialog, default_timeout=20)
+    login = sign_in(nation.api_url, OPERATOR)
+    app.user = {"id": login["user"]["id"], "session": session_key(door.store(door.CPO).create(login, None))}
+    app.query_params["id"] = made["id"]
+    app.run()
+    app.button(key="deed_confirm").click().run()
+    assert not app.exception
+    assert "luring" in words(app)
+    assert nation.get(ADMIN, f"/api/reservations/{made['id']}")["status"] == "requested"
+
+
+def test_the_reservations_of_another_cpo_are_not_here(room: Room, nation: Nation) -> None:
+    reserve(nation, "NOT-YOURS", OTHER_ADMIN)
+    assert "NOT-YOURS" not in everything(room(ADMIN, "reservations").run())
+
+
+def test_a_reservation_is_asked_with_the_form(room: Room, nation: Nation) -> None:
+    app = room(ADMIN, "reservations").run()
+    assert app.button(key="reserve").disabled
+    app.selectbox(key="reserve_charger").set_value(charger_of(nation)).run()
+    app.selectbox(key="reserve_token").select_index(0).run()
+    app.button(key="reserve").click().run()
+    assert not app.exception
+    assert "luring" in words(app)
+
+
+def test_a_list_shows_what_differs_and_offers_what_is_possible(room: Room, nation: Nation) -> None:
+    charger = charger_of(nation)
+    order = nation.post(ADMIN, f"/api/chargers/{charger}/local-list", {"mode": "full", "queue": True})
+    app = room(OPERATOR, "local_lists", charger=charger).run()
+    text = everything(app)
+    assert "tidak diketahui" in text
+    assert f"1 / {len(order['parts'])}" in text
+    assert app.button(key="deed_list_full_list").disabled  # offline
+    assert "Setelah memblokir token" in text
+    assert charger in everything(room(ADMIN, "local_lists").run())
+
+
+def test_only_the_administrator_changes_the_rules(room: Room, nation: Nation) -> None:
+    assert room(OPERATOR, "local_lists").run().toggle(key="rule_concurrent_sessions").disabled
+    app = room(ADMIN, "local_lists").run()
+    cpo = nation.get(ADMIN, "/api/auth/me")["cpo_id"]
+    for wanted in (True, False):
+        app.toggle(key="rule_concurrent_sessions").set_value(wanted).run()
+        assert nation.get(ADMIN, f"/api/cpos/{cpo}")["concurrent_sessions"] is wanted
+
+
+def test_a_limit_is_drawn_saved_and_offered(room: Room, nation: Nation) -> None:
+    app = room(ADMIN, "charging_profiles", charger=charger_of(nation)).run()
+    app.text_input(key="profile_name").set_value("Malam").run()
+    app.button(key="save_profile").click().run()
+    assert not app.exception
+    [made] = nation.get(ADMIN, "/api/charging-profiles")["items"]
+    assert (made["name"], made["purpose"], made["periods"][1]) == (
+        "Malam", "TxDefaultProfile", {"start_s": 3600, "limit": 10.0, "phases": None})  # fmt: skip
+    again = room(ADMIN, "charging_profiles", charger=charger_of(nation)).run()
+    assert "2 langkah, antara 10,0 dan 16,0 A." in words(again)
+    again.selectbox(key="apply_profile").set_value(made["id"]).run()
+    again.button(key="apply").click().run()
+    assert "luring" in words(again)
+
+
+def test_steps_end_where_the_schedule_ends() -> None:
+    periods = [{"start_s": 0, "limit": 16.1}, {"start_s": 600, "limit": 6.0}]
+    assert steps({"periods": periods, "duration_s": 900}) == ([0, 600, 900], [16.1, 6.0, 6.0])
+    assert steps({"periods": periods, "duration_s": None}) == ([0, 600, 4200], [16.1, 6.0, 6.0])

@@ -283,7 +283,8 @@ begin
         error_code = p_error_code, error_description = p_error_description,
         effect = case when effect = 'observed' then effect
                       when p_status = 'accepted' and p_expects_effect then 'pending' else 'none' end
-    where id = p_id and status = 'sent' returning * into command;
+    -- The clock gives up on commands whose server seems to have died; an answer that could not be stored till now counts.
+    where id = p_id and (status = 'sent' or status = 'timed_out' and answered_at is null) returning * into command;
     if not found then
         return;
     end if;

@@ -274,6 +274,12 @@ async def test_a_command_whose_server_died_is_timed_out_by_the_clock(platform: R
     assert await Upkeep(platform.database).expire_commands() == 1
     assert (await platform.command(command))["status"] == "timed_out"
 
+    # It lived, but could not store the charger's answer for so long.
+    dispatch = Dispatch(platform.database, "far")
+    await dispatch.settle(command, Outcome("rejected", {"status": "Rejected"}))
+    await dispatch.settle(command, Outcome("accepted"))
+    assert (await platform.command(command))["status"] == "rejected"
+
 
 async def test_a_command_is_claimed_by_one_of_many_and_settled_once(platform: Running) -> None:
     for number in range(20):

@@ -15,7 +15,7 @@ from dashboards.common import door
 from dashboards.common.sessions import session_key
 from dashboards.common.settings import settings as dashboard_settings
 from dashboards.common.texts import pick
-from tests.support.postgres import fresh_database
+from tests.support.postgres import execute, fresh_database, run_sync
 from tests.support.rooms import sign_in
 from tests.support.servers import ROOT, SECRET, api_server, seed_nation
 
@@ -79,15 +79,19 @@ def _forget() -> None:
 
 
 @pytest.fixture
-def room(nation: Nation, dashboards_at: Callable[[str], None]) -> Callable[..., AppTest]:
-    """Opens a room as somebody: `room(ADMIN, "live", station="…")`. Not run yet."""
+def room(nation: Nation, dashboards_at: Callable[[str], None]) -> Iterator[Callable[..., AppTest]]:
+    """Opens a room as somebody: `room(ADMIN, "live", station="…")`. Not run yet.
+
+    Afterwards everybody reads Indonesian again: the nation is shared, and a chosen language is kept with the person.
+    """
     dashboards_at(nation.api_url)
 
     def open_room(email: str, page: str | None = None, *, locale: str = "id-ID", **params: str) -> AppTest:
         dashboard = door.EMSV if email in (EMSV, NOC) else door.CPO
         return visit(dashboard, nation.api_url, email, page, locale, **params)
 
-    return open_room
+    yield open_room
+    run_sync(execute(nation.dsn, "update public.users set locale = 'id'"))
 
 
 def visit(

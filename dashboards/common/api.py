@@ -50,11 +50,17 @@ def ask(
     params: Mapping[str, Any] | None = None,
     body: Any = None,
     headers: Mapping[str, str] | None = None,
+    content: bytes | None = None,
     raw: bool = False,
+    timeout_s: float | None = None,
 ) -> Any:
-    """One call; `raw`: the body as bytes. Raises ApiDown, or ApiRefused for 4xx (401 included)."""
+    """One call; `raw`: the answer as bytes, `content`: the body as bytes.
+
+    Raises ApiDown, or ApiRefused for 4xx (401 included).
+    """
     try:
-        reply = client.request(method, path, params=params, json=body, headers=headers)
+        limits = client.timeout if timeout_s is None else httpx.Timeout(timeout_s, connect=2)
+        reply = client.request(method, path, params=params, json=body, content=content, headers=headers, timeout=limits)
     except httpx.HTTPError as error:
         raise ApiDown(str(error) or type(error).__name__) from error
     if reply.status_code >= 500:
@@ -99,6 +105,10 @@ class Api:
         """What is no JSON document, as it is."""
         content: bytes = self.call("GET", path, params=_plain(params), raw=True)
         return content
+
+    def upload(self, path: str, content: bytes, **params: Any) -> Any:
+        """Sends a file, which may take its time."""
+        return self.call("POST", path, params=_plain(params), content=content, timeout_s=600)
 
     def pages(self, path: str, cap: int, **params: Any) -> tuple[list[dict[str, Any]], bool]:
         """All rows of a list up to `cap`; the flag tells whether more were left."""

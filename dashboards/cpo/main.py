@@ -13,6 +13,8 @@ open_house(
         Room("held.py", "held", ":material/front_hand:"),
         Room("wall.py", "wall", ":material/tv:"),
         Room("message_log.py", "message_log", ":material/forum:", section="chargers"),
+        Room("configuration.py", "configuration", ":material/tune:", section="chargers"),
+        Room("firmware.py", "firmware", ":material/system_update:", section="chargers"),
         Room("security.py", "security", ":material/shield_lock:", section="chargers"),
         Room("reservations.py", "reservations", ":material/event_available:", section="chargers"),
         Room("local_lists.py", "local_lists", ":material/badge:", section="chargers"),

@@ -14,6 +14,7 @@ from backend.database import open_database
 from backend.domain.errors import DomainError
 from backend.logs import set_up_logs
 from backend.services.alarms import Alarms
+from backend.services.campaigns import CampaignClock
 from backend.services.directory import utc_now
 from backend.services.judging import Judge
 from backend.services.outbox import Outbox
@@ -39,12 +40,15 @@ async def serve(settings: Settings) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     database = await open_database(settings)
-    outbox, upkeep, judge = Outbox(database), Upkeep(database), Judge(database, settings.reading_gap_s)
+    outbox, judge = Outbox(database), Judge(database, settings.reading_gap_s)
+    upkeep = Upkeep(database, messages_kept_days=settings.message_log_days)
+    campaigns = CampaignClock(database, settings.files_url)
     issuing = Issuing(database, Authority(database, settings.secret_key, utc_now), utc_now)
     outbox.react("certificate.requested", issuing.answer_requests)
     outbox.react("certificate.installed", issuing.keep_installed)
     duties = (
         Duty("relay events", 1.0, outbox.relay),
+        Duty("advance campaigns", 2.0, campaigns.advance),
         Duty("judge ended sessions", 1.0, judge.judge),
         Duty("end overdue commands", 2.0, upkeep.expire_commands),
         Duty("end overdue reservations", 2.0, upkeep.expire_reservations),

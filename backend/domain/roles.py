@@ -55,6 +55,8 @@ class Permission(StrEnum):
     MESSAGES_IDENTIFIERS = "messages:identifiers"  # unmasked
     ANALYTICS_READ = "analytics:read"
     ALARMS_READ = "alarms:read"
+    CAMPAIGNS_READ = "campaigns:read"
+    CAMPAIGNS_WRITE = "campaigns:write"
     QUIRKS_READ = "quirks:read"
     RULES_READ = "normalising_rules:read"
     RULES_WRITE = "normalising_rules:write"

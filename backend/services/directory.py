@@ -15,6 +15,7 @@ from backend.services.analytics import Analytics
 from backend.services.api_keys import ApiKeys
 from backend.services.attempts import Attempts
 from backend.services.audit import Audit
+from backend.services.campaigns import Campaigns
 from backend.services.chargers import Chargers
 from backend.services.charging_profiles import ChargingProfiles
 from backend.services.commands import Commands
@@ -41,6 +42,7 @@ from backend.services.security import Security
 from backend.services.sessions import Sessions
 from backend.services.standing import Standing
 from backend.services.stations import Stations
+from backend.services.tags import Tags
 from backend.services.templates import Templates
 from backend.services.timeline import Timeline
 from backend.services.tokens import Tokens
@@ -56,6 +58,7 @@ class Directory:
     api_keys: ApiKeys
     authority: Authority
     certificates: Certificates
+    campaigns: Campaigns
     chargers: Chargers
     charging_profiles: ChargingProfiles
     commands: Commands
@@ -80,6 +83,7 @@ class Directory:
     standing: Standing
     stations: Stations
     templates: Templates
+    tags: Tags
     timeline: Timeline
     tokens: Tokens
     users: Users
@@ -118,6 +122,7 @@ def build_directory(
         api_keys=ApiKeys(database, audit, cpos, now),
         authority=authority,
         certificates=certificates,
+        campaigns=Campaigns(database, audit, cpos),
         chargers=chargers,
         charging_profiles=ChargingProfiles(database, audit, cpos, chargers, commands, now),
         commands=commands,
@@ -142,6 +147,7 @@ def build_directory(
         standing=Standing(database, cpos, now),
         stations=stations,
         templates=Templates(database, audit, cpos, chargers),
+        tags=Tags(database, audit),
         timeline=Timeline(database, chargers),
         tokens=tokens,
         users=Users(database, audit, cpos, passwords),

@@ -50,6 +50,7 @@ class Tenant:
     firmware_job_id: str = ""
     log_job_id: str = ""
     certificate_id: str = ""
+    campaign_id: str = ""
 
 
 @dataclass
@@ -198,10 +199,14 @@ async def _tenant(database: DirectDatabase, name: str, charger_id: str) -> Tenan
     job = {"cpo_id": cpo_id, "charger_id": charger_id, "command_id": command["id"], "deadline_at": expiry}
     update = await add("firmware_jobs", **job, signed=False)
     log = await add("log_jobs", **job, kind="diagnostics")
+    seen = {"occurrences": 1, "first_at": moment, "last_at": moment}
+    await add("charger_quirks", cpo_id=cpo_id, charger_id=charger_id, model=charger_id, quirk="odd_enum", **seen)
+    campaign = await add("campaigns", cpo_id=cpo_id, name="Passwords", kind="password_rotation", wave_size=1)
     settings = {"HeartbeatInterval": "60"}
     template = await add("configuration_templates", cpo_id=cpo_id, name="Standard", settings=settings)
     return Tenant(
         cpo_id, station_id, charger_id, "", 0, token["id"], user["id"], key["id"], command["id"], template["id"],
         reservation["id"], profile["id"], file["id"], update["id"], log["id"],
         certificate_id=certificate["id"],
+        campaign_id=campaign["id"],
     )  # fmt: skip

@@ -123,20 +123,8 @@ def test_what_was_given_stays_as_it_was(treatment: str) -> None:
 def test_no_content_costs_a_message(treatment: str) -> None:
     """Whatever stands in a member after the schema's mending, the answer is a payload of the same members."""
     chance = random.Random(7)
-    odd = [
-        None,
-        "",
-        "x" * 300,
-        -1,
-        10**40,
-        1e308,
-        "1e400",
-        "NaN",
-        "9999-12-31T23:59:59Z",
-        "0001-01-01T00:00:00",
-        [],
-        {},
-    ]
+    texts = ["", "x" * 300, "1e400", "NaN", "9999-12-31T23:59:59Z", "0001-01-01T00:00"]
+    odd: list[Any] = [None, -1, 10**40, 1e308, *texts, [], {}]
     for _ in range(400):
         action, payload = chance.choice(PAYLOADS)
         strange = copy.deepcopy(payload)

@@ -94,8 +94,8 @@ async def test_a_rule_mends_what_the_firmware_says_and_the_log_keeps_its_words(p
     readings = await platform.rows("select energy_wh from public.meter_values order by measured_at")
     assert [row["energy_wh"] for row in readings] == [1_000_500, 1_001_500]
     words = await platform.until(
-        "select string_agg(payload, ' ') as all from public.ocpp_messages where action = 'MeterValues' and kind = 'call' "
-        "having count(*) = 2"
+        "select string_agg(payload, ' ') as all from public.ocpp_messages where action = 'MeterValues' "
+        "and kind = 'call' having count(*) = 2"
     )
     assert "1000.5" in words["all"]
     assert "1001.5" in words["all"]

@@ -91,6 +91,10 @@ insert into public.configuration_templates (id, cpo_id, name, settings)
 insert into public.charger_templates (charger_id, cpo_id, template_id) values ('OWN', '{OWNER}', '{OWNER}');
 insert into public.charger_quirks (charger_id, quirk, cpo_id, occurrences, first_at, last_at)
     values ('OWN', 'odd_enum', '{OWNER}', 1, now(), now());
+insert into public.campaigns (id, cpo_id, name, kind, wave_size)
+    values ('{OWNER}', '{OWNER}', 'Campaign', 'password_rotation', 1);
+insert into public.campaign_targets (campaign_id, charger_id, cpo_id, wave, position, state)
+    values ('{OWNER}', 'OWN', '{OWNER}', 1, 1, 'waiting');
 insert into public.firmware_files (cpo_id, name, version, size_bytes, sha256, content_name)
     values ('{OWNER}', 'fw.bin', '2', 1, '00', 'firmware/1');
 insert into public.commands (cpo_id, charger_id, action, payload, expires_at)

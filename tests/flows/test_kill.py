@@ -187,17 +187,18 @@ async def stored_readings(database: Database, numbers: dict[str, int]) -> Counte
 
 
 async def assert_events_relayed(database: Database, fleet: Fleet) -> None:
-    """The worker published each start and end, and the day's sum is that of the sessions."""
+    """The worker judged each session, published start, end and judgement, and the day's sum is that of the sessions."""
 
     async def waiting() -> bool:
         rows: Iterable[Any] = await database.select("outbox", scope=SYSTEM, where=[("published_at", "is", None)])
-        return not rows
+        pending = await database.select("sessions", scope=SYSTEM, where=[("billing_state", "eq", "pending")])
+        return not rows and not pending
 
-    await eventually_found(waiting, "every event is published", PHASE_WITHIN_S)
+    await eventually_found(waiting, "every session is judged and every event published", PHASE_WITHIN_S)
     events = await every(database, "outbox", "id", "id,topic,payload")
     said = Counter((event["topic"], event["payload"]["session_id"]) for event in events)
     assert set(said.values()) == {1}
-    assert len(said) == 2 * SESSIONS
+    assert len(said) == 3 * SESSIONS
     days = await database.select("station_days", scope=SYSTEM)
     assert sum(day["sessions"] for day in days) == SESSIONS
     assert sum(day["energy_wh"] for day in days) == sum(one.energy_wh for one in fleet.sessions)

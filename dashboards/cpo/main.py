@@ -19,6 +19,8 @@ open_house(
         Room("reservations.py", "reservations", ":material/event_available:", section="chargers"),
         Room("local_lists.py", "local_lists", ":material/badge:", section="chargers"),
         Room("charging_profiles.py", "charging_profiles", ":material/speed:", section="chargers"),
+        Room("campaigns.py", "campaigns", ":material/campaign:", section="fleet"),
+        Room("quirks.py", "quirks", ":material/rule:", section="fleet"),
         Room("charger.py", "charger", section="chargers", listed=False),
         Room("session.py", "session", section="chargers", listed=False),
     ],

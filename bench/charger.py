@@ -100,6 +100,7 @@ class ChargerSocket(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Every call that waits is lost."""
+        self._transport = None
         lost = Answer(perf_counter(), "lost", {})
         waiting = [*([self._outstanding] if self._outstanding else []), *self._waiting]
         self._outstanding = None

@@ -16,7 +16,7 @@ RATIO = 2.0
 _METER_S, _HEARTBEAT_S = 10.0, 60.0
 _CONNECT_RATE = 100.0
 _TIMEOUT_S = 60.0
-_NAMED_WITHIN_S = 30.0
+_NAMED_WITHIN_S = 60.0
 _PING_S = "3"  # instead of a minute: who says nothing is known after seven seconds
 
 

@@ -90,8 +90,9 @@ async def _line(port: int, identity: str | None, *, small: bool = False) -> Asyn
 
 
 async def _swallow(reader: asyncio.StreamReader) -> None:
-    while await reader.read(1 << 16):
-        pass
+    with contextlib.suppress(ConnectionError):
+        while await reader.read(1 << 16):
+            pass
 
 
 async def _pour(line: Line, data: bytes, pause_s: float) -> None:

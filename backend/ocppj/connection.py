@@ -26,7 +26,6 @@ from backend.services.message_log import Message, MessageLog
 
 log = logging.getLogger(__name__)
 _WAITING_LIMIT = 64  # unanswered calls of one charger before we stop reading from it
-_IN_A_ROW = 16  # calls of one charger that are served before others have their turn
 _BAD_SHOWN = 2000
 
 Handler = Callable[["Connection", dict[str, Any], datetime], Awaitable[dict[str, Any]]]
@@ -191,14 +190,12 @@ class Connection:
 
     async def _work(self) -> None:
         assert self._inbox is not None
-        served = 0
         try:
             while self._inbox:
                 frame, received_at = self._inbox.popleft()
                 await self._handle(frame, received_at)
-                served += 1
-                if served % _IN_A_ROW == 0:
-                    await asyncio.sleep(0)
+                if self._inbox:
+                    await asyncio.sleep(0)  # who does not wait for answers takes turns with those who do
                 if self._paused and len(self._inbox) < _WAITING_LIMIT // 2:
                     self._paused = False
                     self.socket.resume()

@@ -44,8 +44,11 @@ log = logging.getLogger(__name__)
 _SLOTS: Final = 60  # of the wheel that pings
 _SHARES: Final = 6  # of the chargers, whose life signs are stored in turn
 # The kernel doubles it. What a flood may fill at once, and what a peer that does not read may hold.
-_KERNEL_BUFFERS: Final = {SO_RCVBUF: 16 << 10, SO_SNDBUF: 64 << 10}
+_KERNEL_BUFFERS: Final = {SO_RCVBUF: 8 << 10, SO_SNDBUF: 64 << 10}
 _BACKLOG: Final = 4096  # the loop takes one or two a pass; a fuller queue of the kernel would drop handshakes
+
+
+_LATE_S: Final = 2.0
 
 
 class Pace(NamedTuple):
@@ -213,11 +216,15 @@ class OcppServer:
 
     async def _pulse(self) -> None:
         """One wheel for all sockets: at each step one slot's are pinged, the silent and the shy are dropped."""
-        turn = 0
+        loop, turn = asyncio.get_running_loop(), 0
+        due = forgiven_at = loop.time()
         while True:
-            await asyncio.sleep(self._pace.ping_every / _SLOTS)
+            due += self._pace.ping_every / _SLOTS
+            await asyncio.sleep(max(0.0, due - loop.time()))
             turn = (turn + 1) % _SLOTS
-            now = asyncio.get_running_loop().time()
+            now = loop.time()
+            if now - due > _LATE_S:  # it is we who were silent: nobody could be heard, and nobody was pinged
+                due = forgiven_at = now
             for socket in list(self._shy):
                 dawdles = not socket.waits and now - socket.heard_at > self._pace.shy_for
                 if dawdles and not socket.is_gone:
@@ -228,7 +235,7 @@ class OcppServer:
             for socket in list(self._wheel[turn]):
                 if socket.is_gone:
                     self._wheel[turn].discard(socket)
-                elif now - socket.heard_at > self._pace.silent_for:
+                elif now - max(socket.heard_at, forgiven_at) > self._pace.silent_for:
                     socket.blame("silent")
                     socket.abort()
                 elif socket.is_closing:

@@ -27,8 +27,8 @@ _LONGEST_REQUEST = 1 << 14
 _END_OF_REQUEST = b"\r\n\r\n"
 _UNSENT_LIMIT = 1 << 20
 # A charger's fair share: frames a second, and how many it may be ahead of them. Large ones count for several.
-_FRAMES_PER_S = 200
-_FRAMES_AHEAD = 1000
+_FRAMES_PER_S = 100
+_FRAMES_AHEAD = 500
 _FRAME_SIZE_BITS = 9
 _SMALL = 126  # payloads below have a two-byte header, and are not worth compressing
 

@@ -22,7 +22,7 @@ from tests.support.servers import Server, ocpp_server
 
 FRAMES = int(os.environ.get("UNIEV_TEST_FUZZ_FRAMES", "100000"))
 SEED = int(os.environ.get("UNIEV_TEST_FUZZ_SEED", "16"))
-SOCKETS = 40
+SOCKETS = 100
 AT_ONCE = 50
 WITHIN_S = 150.0
 

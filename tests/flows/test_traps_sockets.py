@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from typing import Any
 
 import pytest
@@ -293,3 +295,17 @@ async def test_offers_of_compression_are_taken(platform: Running) -> None:
     async with platform.plugged(compression=None) as charger:
         assert charger.connection.protocol.extensions == []
         assert await charger.boot() == "Accepted"
+
+
+async def test_a_server_that_stood_still_held_its_chargers_for_silent(
+    database: DirectDatabase, settings: Settings, dsn: str
+) -> None:
+    """Whoever could not be heard because we did not listen has its time from then on."""
+    pace = Pace(ping_every=0.6, silent_for=1.5)
+    async with running(database, settings, dsn, pace=pace) as platform, platform.plugged() as charger:
+        assert await charger.boot() == "Accepted"
+        charger.connection.transport.pause_reading()  # answers no ping, and will be dropped in the end
+        threading.Event().wait(2.5)  # the loop of the server stands still
+        again = time.monotonic()
+        await eventually(lambda: platform.server.stats()["connections"] == 0, "the silent one is dropped")
+        assert time.monotonic() - again > 1.4

@@ -44,7 +44,8 @@ class Mask:
         """An OCPP frame as text with its identifiers masked."""
         if "\\u" in text or _IS_ERROR(text):  # names may be written in escapes; an error tells in words
             try:
-                return json.dumps(self._masked(json.loads(text)), ensure_ascii=False, separators=(",", ":"))
+                masked = json.dumps(self._masked(json.loads(text)), ensure_ascii=False, separators=(",", ":"))
+                return masked.encode("utf-8", "backslashreplace").decode()  # half characters stay escapes
             except (ValueError, RecursionError):
                 pass
         return _MEMBER.sub(self._replaced, text)

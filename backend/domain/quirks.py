@@ -69,7 +69,7 @@ _OF_KEYWORDS: Final = {
 
 def payload_quirk(keyword: str, member: str | None, value: object) -> Quirk:
     """What a violation of a JSON schema's `keyword` at `member` is called."""
-    if keyword == "type" and value is None:
+    if keyword in ("type", "enum") and value is None:
         return Quirk.NULL_MEMBER
     if keyword == "enum" and member == "errorCode":
         return Quirk.ODD_ERROR_CODE

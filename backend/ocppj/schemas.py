@@ -18,6 +18,7 @@ import jsonschema_rs
 from backend.domain.quirks import Quirk, payload_quirk
 
 Notice = Callable[[Quirk, str], None]
+_SHOWN: Final = 100  # characters of a value in an example
 
 
 class Violation(Exception):
@@ -74,9 +75,11 @@ class Validator:
     def check(self, payload: dict[str, Any], notice: Notice | None = None) -> dict[str, Any]:
         """Raises Violation. `notice` is told of every deviation, with an example of it."""
         if not self._is_valid(payload):
-            for problem in list(self._schema.iter_errors(payload)):
-                if notice is not None:
-                    notice(*self._oddity(payload, problem))
+            problems = list(self._schema.iter_errors(payload))
+            if notice is not None:  # before anything is mended
+                for quirk, example in {self._oddity(payload, problem) for problem in problems}:
+                    notice(quirk, example)
+            for problem in problems:
                 self._mend(payload, problem)
         return payload
 
@@ -86,10 +89,13 @@ class Validator:
         if keyword == "required":
             return payload_quirk(keyword, member, value), f"{self._action} without {problem.kind.property}"
         if keyword == "additionalProperties":
-            value = {name: value.get(name) for name in problem.kind.unexpected}
-            member = None
-        shown = json.dumps(value if member is None else {str(member): value}, ensure_ascii=False, default=str)
-        return payload_quirk(keyword, member, value), f"{self._action} {shown}"
+            names = ", ".join(str(name)[:_SHOWN] for name in problem.kind.unexpected[:5])
+            return Quirk.SURPLUS_MEMBER, f"{self._action} with {names}"
+        shown = value if isinstance(value, str | int | float | bool | None) else f"({type(value).__name__})"
+        if isinstance(shown, str):
+            shown = shown[:_SHOWN]
+        example = json.dumps({str(member): shown}, ensure_ascii=False)
+        return payload_quirk(keyword, member, value), f"{self._action} {example}"
 
     def _mend(self, payload: dict[str, Any], problem: Any) -> None:
         keyword = problem.kind.name

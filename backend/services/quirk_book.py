@@ -28,6 +28,7 @@ _MOST: Final = 20_000  # counters at a time; beyond, new ones wait for the next 
 _REMEMBERED: Final = 4  # transactions per charger that are known to be its own
 _CHARGERS: Final = 50_000
 LONGEST_EXAMPLE: Final = 500
+_LOOKED_AT: Final = 4000  # characters of an example that are masked and then cut
 
 
 class _Count(msgspec.Struct):
@@ -66,7 +67,12 @@ class QuirkBook:
         count.occurrences += 1
         count.last_at = now
         if example and count.example is None:
-            count.example = self._mask.frame(example.replace("\0", "\ufffd"))[:LONGEST_EXAMPLE]
+            count.example = self._shown(example)
+
+    def _shown(self, example: str) -> str:
+        """Masked and storable, whatever a charger put into it."""
+        text = example[:_LOOKED_AT].replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+        return self._mask.frame(text)[:LONGEST_EXAMPLE]
 
     def connected(self, charger_id: str, at: datetime) -> None:
         """A socket opened: what was said before it may come late."""

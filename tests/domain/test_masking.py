@@ -58,6 +58,14 @@ def test_everything_else_stays_as_it_was(frame: str) -> None:
     assert json.loads(MASK.frame(frame)) == json.loads(frame) if frame.endswith("]") else MASK.frame(frame) == frame
 
 
+def test_half_characters_did_make_a_frame_that_cannot_be_sent() -> None:
+    frame = '[2,"1","Authorize",{"idTag":"CARD-77","info":"\\ud800"}]'
+    shown = MASK.frame(frame)
+    assert shown.encode()
+    assert json.loads(shown)[3] == {"idTag": TAG, "info": "\ud800"}
+    assert MASK.frame('[2,"1","Authorize",{"idTag":"\\ud800"}]').encode()
+
+
 def test_the_same_identifier_has_the_same_mask_and_another_key_another_one() -> None:
     assert MASK.word("Card-77 ") == TAG
     assert MASK.word("CARD-78") != TAG

@@ -118,3 +118,14 @@ def test_a_missing_member_is_an_occurence_violation() -> None:
         check("Authorize", {})
 
     assert raised.value.code == "OccurenceConstraintViolation"
+
+
+def test_a_member_that_breaks_two_rules_is_one_deviation_told_before_it_is_mended() -> None:
+    told: list[tuple[str, str]] = []
+    found = validator("v16", "StatusNotification")
+    assert found is not None
+    status = {"connectorId": 1, "status": "Available", "errorCode": None, "info": "x" * 300}
+    mended = found.check(dict(status), lambda quirk, example: told.append((quirk, example)))
+    assert "errorCode" not in mended
+    assert sorted(quirk for quirk, _ in told) == ["null_member", "too_long"]
+    assert max(len(example) for _, example in told) < 200

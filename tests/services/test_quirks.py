@@ -189,6 +189,15 @@ async def test_the_book_masks_its_examples_and_tells_in_bulk(
     assert len(line.example) == 500
 
 
+async def test_an_example_of_half_characters_did_stop_the_counting(
+    store: Database, services: Directory, book: QuirkBook
+) -> None:
+    book.note("CP-1", Quirk.BAD_FRAME, "half \ud800 and zero \0" + "[" * 9000)
+    await book.deliver()
+    [line] = await card(services)
+    assert str(line.example).startswith("half ? and zero \ufffd[")
+
+
 async def test_the_book_learns_which_transactions_are_real(
     store: Database, services: Directory, book: QuirkBook
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -209,14 +209,18 @@ async def _tenant(database: DirectDatabase, name: str, charger_id: str) -> Tenan
     job = {"cpo_id": cpo_id, "charger_id": charger_id, "command_id": command["id"], "deadline_at": expiry}
     update = await add("firmware_jobs", **job, signed=False)
     log = await add("log_jobs", **job, kind="diagnostics")
-    seen = {"occurrences": 1, "first_at": moment, "last_at": moment}
-    await add("charger_quirks", cpo_id=cpo_id, charger_id=charger_id, model=charger_id, quirk="odd_enum", **seen)
-    campaign = await add("campaigns", cpo_id=cpo_id, name="Passwords", kind="password_rotation", wave_size=1)
+    campaign = await _fleet_work(add, cpo_id, charger_id)
     settings = {"HeartbeatInterval": "60"}
     template = await add("configuration_templates", cpo_id=cpo_id, name="Standard", settings=settings)
     return Tenant(
         cpo_id, station_id, charger_id, "", 0, token["id"], user["id"], key["id"], command["id"], template["id"],
         reservation["id"], profile["id"], file["id"], update["id"], log["id"],
-        certificate_id=certificate["id"],
-        campaign_id=campaign["id"],
+        certificate_id=certificate["id"], campaign_id=campaign["id"],
     )  # fmt: skip
+
+
+async def _fleet_work(add: Callable[..., Awaitable[dict[str, Any]]], cpo_id: str, charger_id: str) -> dict[str, Any]:
+    """A deviation of the charger, and a campaign, which is returned."""
+    seen = {"occurrences": 1, "first_at": NOW.isoformat(), "last_at": NOW.isoformat()}
+    await add("charger_quirks", cpo_id=cpo_id, charger_id=charger_id, model=charger_id, quirk="odd_enum", **seen)
+    return await add("campaigns", cpo_id=cpo_id, name="Passwords", kind="password_rotation", wave_size=1)

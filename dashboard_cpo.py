@@ -4,4 +4,9 @@ import streamlit as st
 
 from dashboards.common import door
 
-app = st.App("dashboards/cpo/main.py", routes=door.routes(door.CPO), middleware=door.middleware(door.CPO))
+app = st.App(
+    "dashboards/cpo/main.py",
+    routes=door.routes(door.CPO),
+    middleware=door.middleware(door.CPO),
+    lifespan=door.lifespan,
+)

@@ -9,4 +9,5 @@ app = st.App(
     "dashboards/emsv/main.py",
     routes=[*door.routes(door.EMSV), *geo.routes()],
     middleware=door.middleware(door.EMSV),
+    lifespan=door.lifespan,
 )

@@ -30,7 +30,7 @@ from bench.large_fleet import found_large_fleet
 from bench.servers import HOST, ROOT, Program, free_port
 
 CPO, ADMIN, NOC = "Nusantara Charge", "admin@nusantara.demo.uniev.id", "noc@demo.uniev.id"
-FRAME = "[data-testid=stAppSkeleton], [data-testid=stSidebar]"
+FRAME = ".uv-outline, [data-testid=stAppSkeleton], [data-testid=stSidebar]"
 # Page and what is there once its data are.
 PAGES = {
     "cpo": {

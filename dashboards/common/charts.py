@@ -9,30 +9,9 @@ import streamlit as st
 from dashboards.common import formats as f
 from dashboards.common.texts import Language, t
 
-ENERGY = "#1B7F5F"
 POWER = "#2F86C5"
 SOC = "#C77F0A"
 _CONFIG = {"displayModeBar": False, "displaylogo": False, "responsive": True}
-
-
-def energy_by_day(rows: Sequence[dict[str, Any]], language: Language) -> None:
-    """Bars of kWh per day with the number of sessions in the hover text."""
-    ordered = sorted(rows, key=lambda row: str(row["day"]))
-    figure = go.Figure(
-        go.Bar(
-            x=[f.day(row["day"], language) for row in ordered],
-            y=[row["energy_wh"] / 1000 for row in ordered],
-            customdata=[[f.energy(row["energy_wh"], language), row["sessions"]] for row in ordered],
-            hovertemplate=t("chart.energy_hover") + "<extra></extra>",
-            marker_color=ENERGY,
-        )
-    )
-    _finish(figure, language, height=280, y_title="kWh")
-    total = f.energy(sum(row["energy_wh"] for row in ordered), language)
-    best = max(ordered, key=lambda row: row["energy_wh"])
-    alt = t("chart.energy_alt", n=len(ordered), total=total, best=f.day(best["day"], language))
-    st.plotly_chart(figure, key="energy_chart", config=_CONFIG, alt=alt)
-    st.caption(alt)
 
 
 def session_curve(readings: Sequence[dict[str, Any]], zone_name: str | None, language: Language) -> None:

@@ -1,7 +1,11 @@
 """The two dashboards of the platform and what differs between their doors."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import import_module
+from threading import Thread
 
 import streamlit as st
 from starlette.middleware import Middleware
@@ -10,8 +14,12 @@ from starlette.routing import BaseRoute
 from dashboards.common.api import Api, http
 from dashboards.common.gate import Gate
 from dashboards.common.login import LoginDesk
+from dashboards.common.outline import Outline
 from dashboards.common.sessions import SessionStore
 from dashboards.common.settings import settings
+
+# What the rooms and Streamlit itself import only when they come to it.
+_SLOW_IMPORTS = ("pandas", "plotly.graph_objects", "pydeck")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +51,19 @@ def api(dashboard: Dashboard, key: str) -> Api:
 
 def middleware(dashboard: Dashboard) -> list[Middleware]:
     hosts = st.get_option("server.allowedHosts")
-    return [Middleware(Gate, store=store(dashboard), cookie=dashboard.cookie, hosts=hosts)]
+    return [Middleware(Gate, store=store(dashboard), cookie=dashboard.cookie, hosts=hosts), Middleware(Outline)]
+
+
+@asynccontextmanager
+async def lifespan(_: st.App) -> AsyncIterator[None]:
+    """Reads at the start what takes seconds to import, beside serving: else the first person waits for it."""
+    Thread(target=_warm_up, name="warm-up", daemon=True).start()
+    yield
+
+
+def _warm_up() -> None:
+    for name in _SLOW_IMPORTS:
+        import_module(name)
 
 
 def routes(dashboard: Dashboard) -> list[BaseRoute]:

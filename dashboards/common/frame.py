@@ -14,6 +14,7 @@ from dashboards.common.viewer import Viewer, leave, require_viewer
 from dashboards.common.widgets import empty, failed, plain
 
 MAIN = "live"
+_BLOCK = 260  # pixels
 _ASSETS = Path(__file__).parent.parent / "assets"
 _CSS = """<style>
 .stMainBlockContainer { padding: 1.6rem 2.2rem 3rem; max-width: 1560px }
@@ -47,6 +48,7 @@ def open_house(dashboard: door.Dashboard, rooms: Sequence[Room]) -> None:
     pages = {room.url: _page(dashboard, room, default=room is rooms[0]) for room in rooms}
     st.session_state["rooms"] = {**pages, "": pages[rooms[0].url]}
     page = st.navigation(_sections(rooms, pages), expanded=True)
+    st.session_state["here"] = page.url_path
     st.html(_CSS)
     with st.sidebar:
         _corner(viewer)
@@ -122,16 +124,27 @@ def live(
     """Run `body` now and again every few seconds, checking the login each time.
 
     When the API does not answer, `body` keeps showing the last data and goes on trying; the main region of a
-    room (`key` left alone) says so in a banner.
+    room (`key` left alone) says so in a banner. Until the first answer a grey block holds the place.
     """
 
     @st.fragment(run_every=every, key=key)
     def region() -> None:
-        banner = st.empty()
+        banner, place, coming = st.empty(), st.container(), st.empty()
         st.session_state["api_down"] = False
-        with forgiving(key):
+        if not _stands(key):
+            coming.skeleton(height=_BLOCK)
+        with place, forgiving(key):
             body(require_viewer(dashboard))
+        coming.empty()
         if st.session_state.get("api_down") and key == MAIN:
             banner.warning(t("api.down.banner"), icon=":material/cloud_off:")
 
     region()
+
+
+def _stands(key: str) -> bool:
+    """Was this region drawn before, since the room was opened? A tick must not make the page jump."""
+    room, regions = st.session_state.get("standing", (None, frozenset()))
+    here = st.session_state.get("here")
+    st.session_state["standing"] = (here, {key} | (regions if room == here else set()))
+    return room == here and key in regions

@@ -5,7 +5,7 @@ from typing import Any
 import streamlit as st
 from markupsafe import Markup
 
-from dashboards.common import charts, door
+from dashboards.common import bars, door
 from dashboards.common import formats as f
 from dashboards.common.frame import live
 from dashboards.common.panel import address, draw, link
@@ -113,7 +113,7 @@ def week(viewer: Viewer) -> None:
     answer = data.energy_by_day(viewer, 14)
     if not any(row["energy_wh"] or row["sessions"] for row in answer.items):
         return empty("overview.no_energy", key="no_energy")
-    charts.energy_by_day(answer.items, viewer.language)
+    bars.energy_by_day(answer.items, viewer.language)
     draw(as_of(answer), "as_of_week")
 
 

@@ -18,6 +18,7 @@ from backend.api.bodies import SLASH
 from backend.api.problems import MEDIA_TYPE, problem_document
 
 MAX_BODY_BYTES: Final = 256 * 1024
+MAX_LIST_BYTES: Final = 4 * 1024 * 1024  # SendLocalList has room for its 10,000 entries, however they are written
 REQUEST_ID_HEADER: Final = "X-Request-ID"
 _ACCEPTED_ID: Final = re.compile(r"[A-Za-z0-9_.-]{8,64}")
 _ENCODED_SLASH: Final = re.compile(rb"%2f", re.IGNORECASE)
@@ -48,7 +49,7 @@ class Envelope:
             await send(message)
 
         try:
-            await self._app(scope, receive if _streams(scope) else _bounded(receive), send_marked)
+            await self._app(scope, receive if _streams(scope) else _bounded(receive, _most_bytes(scope)), send_marked)
         except Exception:
             _log.exception("%s %s failed", scope["method"], scope["path"], extra={"request_id": request_id})
             if begun:
@@ -62,17 +63,29 @@ def _streams(scope: Scope) -> bool:
     return scope["method"] in ("POST", "PUT") and (path == "/api/firmware-files" or path.startswith("/files/uploads/"))
 
 
-def _bounded(receive: Receive) -> Receive:
-    """Counts the body as it comes; raises HTTPException 413 as soon as it is too large."""
+def _most_bytes(scope: Scope) -> int:
+    path: str = scope["path"]
+    return MAX_LIST_BYTES if path.endswith("/commands/SendLocalList") else MAX_BODY_BYTES
+
+
+def _bounded(receive: Receive, most_bytes: int) -> Receive:
+    """Counts the body as it comes; raises HTTPException 413 if it is too large.
+
+    What is still on its way is taken off the line first, up to MAX_LIST_BYTES: a client that is cut off while it sends
+    sees a broken connection instead of the answer.
+    """
     size = 0
 
     async def receive_counted() -> Message:
         nonlocal size
         message = await receive()
         size += len(message.get("body", b""))
-        if size > MAX_BODY_BYTES:
-            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A body has at most {MAX_BODY_BYTES} bytes.")
-        return message
+        if size <= most_bytes:
+            return message
+        while message.get("more_body") and size <= MAX_LIST_BYTES:
+            message = await receive()
+            size += len(message.get("body", b""))
+        raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A body has at most {most_bytes} bytes.")
 
     return receive_counted
 

@@ -15,7 +15,7 @@ from backend.api.forms import FirstFile
 from backend.domain.errors import FileTooLarge
 
 router = APIRouter(prefix="/files", include_in_schema=False)
-_RANGE: Final = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
 @router.api_route("/firmware/{token}", methods=["GET", "HEAD"])

@@ -53,7 +53,7 @@ def hide_in_answer(payload: dict[str, Any]) -> dict[str, Any]:
 
 def new_password(action: str, payload: Mapping[str, Any]) -> bytes | None:
     """The Basic password that an accepted call gives the charger: the key's bytes, which travel in hexadecimal."""
-    if action != "ChangeConfiguration" or payload.get("key") != "AuthorizationKey":
+    if not _sets_password(action, payload):
         return None
     text = str(payload.get("value", ""))
     try:
@@ -65,9 +65,14 @@ def new_password(action: str, payload: Mapping[str, Any]) -> bytes | None:
 
 def with_fresh_password(action: str, payload: dict[str, Any]) -> dict[str, Any]:
     """The call as it travels: where it asks for a password of the platform's making, with 20 random bytes in hex."""
-    if action != "ChangeConfiguration" or payload.get("key") != "AuthorizationKey" or payload.get("value") != HIDDEN:
+    if not _sets_password(action, payload) or payload.get("value") != HIDDEN:
         return payload
     return {**payload, "value": secrets.token_hex(_KEY_BYTES)}
+
+
+def _sets_password(action: str, payload: Mapping[str, Any]) -> bool:
+    """Keys are compared without regard to case (OCPP 1.6 §7.28): by chargers, too."""
+    return action == "ChangeConfiguration" and str(payload.get("key")).lower() == "authorizationkey"
 
 
 def _tells_secret(entry: object) -> bool:

@@ -96,6 +96,8 @@ class Delivery:
                 await asyncio.sleep(1.0)
             except DomainError as error:
                 log.warning("the answer to command %s cannot be stored: %s", claim.id, error.detail)
+                if outcome.error_code == "BadAnswer":
+                    return None  # not even that: the clock ends it, and this charger's next command goes on
                 outcome = Outcome("failed", None, "BadAnswer", "The charger's answer cannot be stored.")
 
     async def _ask(self, claim: Claim) -> Outcome:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from backend.database import SYSTEM, Database
+from backend.domain.errors import DatabaseUnavailable
+
+log = logging.getLogger(__name__)
 
 Payloads = list[dict[str, Any]]
 
@@ -37,13 +41,27 @@ class Outbox:
         while events := await self._claim():
             topics: dict[str, Payloads] = defaultdict(list)
             for event in events:
-                topics[event["topic"]].append(event["payload"])
-            for topic, payloads in topics.items():
-                if reaction := self._reactions.get(topic):
-                    await reaction(payloads)
-            await self._database.call("settle_outbox", {"p_ids": [event["id"] for event in events]}, scope=SYSTEM)
-            total += len(events)
+                topics[event["topic"]].append(event)
+            done = [number for topic, told in topics.items() for number in await self._published(topic, told)]
+            await self._database.call("settle_outbox", {"p_ids": done}, scope=SYSTEM)
+            total += len(done)
         return total
+
+    async def _published(self, topic: str, events: Payloads) -> list[int]:
+        """The numbers of those that were reacted to. One that cannot be is found by halving, and comes again when its
+        lease is over: events of others do not wait for it."""
+        try:
+            if reaction := self._reactions.get(topic):
+                await reaction([event["payload"] for event in events])
+        except DatabaseUnavailable:
+            raise
+        except Exception:
+            if len(events) == 1:
+                log.exception("event %s (%s) cannot be reacted to", events[0]["id"], topic)
+                return []
+            middle = len(events) // 2
+            return [*await self._published(topic, events[:middle]), *await self._published(topic, events[middle:])]
+        return [event["id"] for event in events]
 
     async def _claim(self) -> list[dict[str, Any]]:
         events: list[dict[str, Any]] = await self._database.call(

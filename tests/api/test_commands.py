@@ -261,3 +261,13 @@ async def test_commands_are_listed_newest_first_by_charger_and_status(client: ht
     assert [command["id"] for command in listed] == [*reversed(made), world.own.command_id]
     none = (await client.get("/api/commands", params={"status": "rejected"})).json()["items"]
     assert none == []
+
+
+async def test_a_list_as_long_as_the_document_allows_was_too_large(client: httpx.AsyncClient, world: World) -> None:
+    info = {"expiryDate": "2026-11-21T00:00:00.000000+07:00", "parentIdTag": "G" * 20, "status": "ConcurrentTx"}
+    entries = [{"idTag": f"{number:020}", "idTagInfo": info} for number in range(10_000)]
+    payload = {"listVersion": 1, "localAuthorizationList": entries, "updateType": "Full"}
+    path = f"/api/chargers/{world.own.charger_id}/commands"
+
+    assert (await client.post(f"{path}/SendLocalList?queue=true", json=payload)).status_code == 202
+    assert (await client.post(f"{path}/DataTransfer", json={"vendorId": "x" * 300_000})).status_code == 413

@@ -94,3 +94,18 @@ async def test_a_repeated_request_for_a_sent_password_is_the_same_command(
     await charger.reply(message_id, {"status": "Accepted"})
 
     assert (await commands.enqueue(CALLER, CHARGER, "ChangeConfiguration", CHANGE, once)).id == first.id
+
+
+async def test_a_password_under_a_key_in_other_letters_locked_the_charger_out(
+    platform: Running, charger: RawCharger
+) -> None:
+    payload = {"key": "authorizationKEY", "value": KEY.hex()}
+    command = await platform.ask("ChangeConfiguration", payload, queue=True)
+    message_id, asked = await charger.asked("ChangeConfiguration")
+    await charger.reply(message_id, {"status": "Accepted"})
+    await platform.command(command, "status = 'accepted'")
+
+    assert asked == payload  # keys are compared without regard to case: to this charger it is the password
+    async with platform.plugged(additional_headers=basic(CHARGER, KEY)) as again:
+        assert await again.boot() == "Accepted"
+    await platform.until("select true from public.chargers where has_password")

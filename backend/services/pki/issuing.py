@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 
 from backend.database import SYSTEM, Database
 from backend.services.pki import signing
@@ -73,12 +74,13 @@ class Issuing:
     async def _keep(self, charger_id: str, payload: dict[str, Any], command_id: str) -> None:
         try:
             certificate = x509.load_pem_x509_certificate(str(payload.get("certificate")).encode())
-        except ValueError:  # the charger took what we cannot read; its list will tell of it
+            described = signing.describe(str(payload.get("certificateType")), certificate)
+        except (ValueError, UnsupportedAlgorithm):  # the charger took what we cannot read; its list will tell of it
             return
         await self._call(
             "keep_certificate",
             p_charger_id=charger_id,
-            p_certificate=signing.describe(str(payload.get("certificateType")), certificate),
+            p_certificate=described,
             p_state="installed",
             p_command_id=command_id,
         )

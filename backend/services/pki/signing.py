@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -109,9 +109,12 @@ def read_request(text: str, identity: str, organization: str) -> x509.Certificat
         valid = request.is_signature_valid
         names = [attribute.value for attribute in request.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
         organizations = [a.value for a in request.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)]
+        digest = request.signature_hash_algorithm
     except (ValueError, TypeError, InvalidSignature) as error:
         raise Unfit("The request is not a certificate signing request in PEM form.") from error
-    if not valid or isinstance(request.signature_hash_algorithm, hashes.SHA1 | hashes.MD5):
+    except UnsupportedAlgorithm as error:
+        raise Unfit("The request's key or signature is of a kind that is not known here.") from error
+    if not valid or isinstance(digest, hashes.SHA1 | hashes.MD5):
         raise Unfit("The request's signature does not hold.")
     _check_strength(request)
     if names != [identity]:

@@ -28,8 +28,8 @@ def energy_by_day(rows: Sequence[dict[str, Any]], language: Language) -> None:
 
 def _bar(row: dict[str, Any], most_wh: float, language: Language) -> Markup:
     day, energy = f.day(row["day"], language), f.energy(row["energy_wh"], language)
-    share = 100 * row["energy_wh"] / most_wh if most_wh > 0 else 0
-    return Markup('<li title="{}"><span class="box"><b>{}</b><i style="height:{:.1f}%"></i></span>{}</li>').format(
+    share = row["energy_wh"] / most_wh if most_wh > 0 else 0
+    return Markup('<li title="{}"><span class="box"><b>{}</b><i style="--share:{:.3f}"></i></span>{}</li>').format(
         t("chart.energy_bar", day=day, energy=energy, n=f.number(row["sessions"], language)),
         f.number(row["energy_wh"] / 1000, language),
         share,

@@ -22,6 +22,11 @@ _CSS = """<style>
 .st-key-fixed_head { position: sticky; top: 0; z-index: 90 }
 .st-key-map_box [data-testid="stDeckGlJsonChart"] { border-radius: 8px; background: rgba(124, 200, 255, .16) }
 [data-testid="stMetricValue"] { font-variant-numeric: tabular-nums }
+@media (max-width: 1500px) {
+  .st-key-tiles [data-testid="stHorizontalBlock"] { flex-wrap: wrap }
+  .st-key-tiles [data-testid="stColumn"] { flex: 1 1 30%; min-width: 30% }
+}
+[data-testid="stWidgetLabelRequired"] { display: none } /* "(required)", in English alone */
 </style>"""
 
 

@@ -43,7 +43,7 @@ def _figures(figures: dict[str, Any], viewer: Viewer) -> None:
         ("ended", f.number(sessions["ended_today"], language)),
         ("online", f"{f.number(chargers['connected'], language)} / {f.number(chargers['total'], language)}"),
     ]
-    for column, (name, value) in zip(st.columns(len(tiles)), tiles, strict=True):
+    for column, (name, value) in zip(st.container(key="tiles").columns(len(tiles)), tiles, strict=True):
         column.metric(t(f"kpi.{name}.label"), value, help=t(f"kpi.{name}.help"), border=True)
 
 

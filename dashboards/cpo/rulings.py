@@ -46,6 +46,8 @@ def form(viewer: Viewer, row: Row, next_id: str) -> None:
     energy_kwh = st.number_input(
         t("held.energy"), 0.0, _LARGEST_KWH, proposal["energy_wh"] / 1000, step=0.1, format="%.3f", key=f"kwh_{mark}"
     )
+    # The field knows only the decimal point, which groups thousands in Indonesian.
+    st.caption(f"= {f.number(energy_kwh, viewer.language, 3)} kWh")
     times = _times(row, mark)
     note = st.text_input(t("held.note"), key=f"note_{mark}", max_chars=1000, placeholder=t("held.note_hint")).strip()
     obstacle = "order.no.role" if viewer.role not in REVIEWING else None if note else "held.note_missing"

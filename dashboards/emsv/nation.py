@@ -55,7 +55,7 @@ def _figures(said: dict[str, Any], viewer: Viewer) -> None:
         ("online", f"{f.number(chargers['connected'], language)} / {f.number(chargers['total'], language)}"),
         ("dropped", f.number(said["log"]["dropped_total"], language)),
     ]
-    for column, (name, value) in zip(st.columns(len(tiles)), tiles, strict=True):
+    for column, (name, value) in zip(st.container(key="tiles").columns(len(tiles)), tiles, strict=True):
         column.metric(t(f"kpi.{name}.label"), value, help=t(f"kpi.{name}.help"), border=True)
 
 

@@ -54,6 +54,7 @@ def test_the_chart_has_words_for_those_who_do_not_see_it(room: Room) -> None:
     chart = next(panel for panel in panels(room(ADMIN).run()) if 'class="bars"' in panel)
     assert 'role="img" aria-label="Energi per hari selama 14 hari' in chart
     assert chart.count("<li ") == 14
+    assert chart.count("--share:1.000") == 1  # the longest is the best day's
 
 
 def test_the_live_list_links_by_id_and_finds_by_search(room: Room, nation: Nation) -> None:

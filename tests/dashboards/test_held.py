@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -73,6 +74,7 @@ def test_evidence_and_proposal_stand_beside_the_register(room: Room, nation: Nat
     assert "Angka meter melonjak 0,00 kWh → 910,00 kWh" in text
     assert "Ditahan: meter awal nol" in text
     assert app.get("plotly_chart")
+    assert any(re.fullmatch(r"= [\d.]+,\d{3} kWh", caption.value) for caption in app.caption)
     [kwh] = [widget for widget in app.number_input if str(widget.key).startswith("kwh_")]
     assert kwh.value == 2.0
     assert all(f"session={row['id']}" in "".join(panels(app)) for row in listed(nation, billing_state="held"))

@@ -15,6 +15,8 @@ HIDDEN: Final = "***"
 _KEY_BYTES: Final = 20  # 16–20 (whitepaper A01.FR.02)
 _MOVES_FILES: Final = {"UpdateFirmware", "SignedUpdateFirmware", "GetDiagnostics", "GetLog"}
 _LINK = re.compile(r"(/files/(?:firmware|uploads)/)[\w-]{16,}").sub
+_TOLD_LINK = re.compile(rb"(/files\\?/(?:firmware|uploads)\\?/)[\w-]{16,}").sub  # some write \/ for /
+_LEAST_ECHO: Final = 8  # a shorter value might stand anywhere in an answer
 _IS_SECRET = re.compile(r"authorizationkey|password|secret", re.IGNORECASE).search
 
 
@@ -49,6 +51,16 @@ def hide_in_answer(payload: dict[str, Any]) -> dict[str, Any]:
         return payload
     shown = [{**entry, "value": HIDDEN} if _tells_secret(entry) else entry for entry in entries]
     return {**payload, "configurationKey": shown}
+
+
+def hide_echo(action: str, payload: Mapping[str, Any], answer: bytes) -> bytes:
+    """The frame of an answer as it may be shown: some chargers tell back what they were given, above all in errors."""
+    if b"files" in answer:
+        answer = _TOLD_LINK(rb"\1***", answer)
+    value = str(payload.get("value", ""))
+    if action == "ChangeConfiguration" and is_secret(str(payload.get("key"))) and len(value) >= _LEAST_ECHO:
+        return answer.replace(value.encode("utf-8", "replace"), HIDDEN.encode())
+    return answer
 
 
 def new_password(action: str, payload: Mapping[str, Any]) -> bytes | None:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 from uuid import uuid4
 
-from backend.domain.configuration import hide_in_answer, hide_in_call
+from backend.domain.configuration import hide_echo, hide_in_answer, hide_in_call
 from backend.domain.errors import DatabaseUnavailable, DomainError
 from backend.domain.quirks import Quirk
 from backend.ocppj import frames
@@ -80,7 +80,7 @@ class Connection:
         self._working: asyncio.Task[None] | None = None
         self._paused = False
         self._asking: asyncio.Lock | None = None
-        self._asked: tuple[str, str, datetime] | None = None  # id, action, when: our one outstanding call
+        self._asked: tuple[str, str, datetime, dict[str, Any]] | None = None  # our one outstanding call, and when
         self._answer: asyncio.Future[dict[str, Any]] | None = None
 
     # -- what the socket tells
@@ -142,7 +142,7 @@ class Connection:
             # Random, so that no late answer to another server's call is ever taken for ours.
             message_id, now = str(uuid4()), datetime.now(UTC)
             self._answer = asyncio.get_running_loop().create_future()
-            self._asked = (message_id, action, now)
+            self._asked = (message_id, action, now, payload)
             payload = arrange(self.dialect.version, action, payload)
             data = frames.call(message_id, action, payload)
             shown = hide_in_call(action, payload)
@@ -162,6 +162,8 @@ class Connection:
         expected = asked is not None and frame.message_id == asked[0]
         latency_ms = (now - asked[2]).total_seconds() * 1000 if asked and expected else None
         action = asked[1] if asked and expected else None
+        if asked and expected and (told := hide_echo(asked[1], asked[3], data)) != data:
+            data, frame = told, frames.read_frame(told)
         kind = "result" if frame.kind == frames.RESULT else "error"
         if frame.kind == frames.RESULT and (shown := hide_in_answer(frame.payload)) is not frame.payload:
             data = frames.result(frame.message_id, shown)

@@ -109,3 +109,27 @@ async def test_a_password_under_a_key_in_other_letters_locked_the_charger_out(
     async with platform.plugged(additional_headers=basic(CHARGER, KEY)) as again:
         assert await again.boot() == "Accepted"
     await platform.until("select true from public.chargers where has_password")
+
+
+@pytest.mark.parametrize("slash", ["/", "\\/"])
+async def test_a_charger_that_tells_back_what_it_was_given_gave_it_away(
+    platform: Running, charger: RawCharger, slash: str
+) -> None:
+    token = "abcdefghijklmnop_-qrstuv"
+    link = slash.join(["http:", "", "files.test", "files", "firmware", token])
+    update = {"location": link.replace("\\", ""), "retrieveDate": "2026-11-21T00:00:00Z"}
+    asked = {"ChangeConfiguration": CHANGE, "UpdateFirmware": update}
+    for action, payload in asked.items():
+        command = await platform.ask(action, payload, queue=True)
+        message_id, _ = await charger.asked(action)
+        words = f"{KEY.hex()} is no good, nor is {link}"
+        await charger.send(f'[4,"{message_id}","InternalError","{words}",{{}}]')
+        settled = await platform.command(command, "status = 'failed'")
+        assert "***" in settled["error_description"]
+    await platform.until("select true from public.ocpp_messages where kind = 'error' and action = 'UpdateFirmware'")
+    rows = await platform.rows("select row_to_json(m)::text as t from public.commands m")
+    kept = " ".join(row["t"] for row in rows)
+    logged = await platform.rows("select payload from public.ocpp_messages where action = 'ChangeConfiguration'")
+
+    assert token not in kept
+    assert KEY.hex() not in " ".join(row["payload"] for row in logged)

@@ -210,7 +210,9 @@ async def _tenant(database: DirectDatabase, name: str, charger_id: str) -> Tenan
     update = await add("firmware_jobs", **job, signed=False)
     log = await add("log_jobs", **job, kind="diagnostics")
     campaign = await _fleet_work(add, cpo_id, charger_id)
-    template = await add("configuration_templates", cpo_id=cpo_id, name="Standard", settings={"Interval": "60"})
+    template = await add(
+        "configuration_templates", cpo_id=cpo_id, name="Standard", settings={"HeartbeatInterval": "60"}
+    )
     return Tenant(
         cpo_id, station_id, charger_id, "", 0, token["id"], user["id"], key["id"], command["id"], template["id"],
         reservation["id"], profile["id"], file["id"], update["id"], log["id"],

@@ -198,7 +198,7 @@ async def test_a_security_profile_that_does_not_work_is_given_up(csms: Csms) -> 
         await charger.boot()
         await ask(csms, call.InstallCertificate("CentralSystemRootCertificate", Authority("Root").pem))
         assert (await ask(csms, call.ChangeConfiguration("SecurityProfile", "2"))).status == "Accepted"
-        await csms.until(lambda: csms.state.sockets == 2)
+        await csms.until(lambda: csms.state.sockets == 2 and charger.connected)
         assert (charger.access.profile, charger.connected, charger.books.boots) == (1, True, 1)
 
 

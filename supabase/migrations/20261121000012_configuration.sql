@@ -301,7 +301,11 @@ begin
             perform private.ask_for_template(given, r.key, 'ChangeConfiguration',
                                              jsonb_build_object('key', r.key, 'value', r.wanted));
         end loop;
-        v_next := case when found then 'changing' else 'done' end;
+        v_next := case when found then 'changing'
+                       -- Nothing to change, and yet it does not hold what it should: the charger told us too little.
+                       when exists (select from public.configuration_drift
+                                    where charger_id = given.charger_id and reason = 'not_reported') then 'failed'
+                       else 'done' end;
     elsif exists (select 1 from public.commands m where m.charger_id = given.charger_id and m.requested_by is null
                   and starts_with(m.idempotency_key, given.run || '/') and m.status in ('queued', 'sent')) then
         return;

@@ -16,7 +16,7 @@ OVERFLOWS = """
   .filter((node) => node.scrollWidth > node.clientWidth + 1 && node.clientWidth
     || node.scrollHeight > node.clientHeight + 1 && node.clientHeight && !node.matches("b")
     || node.getBoundingClientRect().right > innerWidth)
-  .map((node) => node.className || node.tagName)
+  .map((node) => node.className || `${node.tagName} ${node.textContent} ${node.scrollWidth} > ${node.clientWidth}`)
 """
 SMALLEST_TEXT = """
 () => Math.min(...[...document.querySelectorAll(".wall *")].filter((node) => node.childElementCount === 0

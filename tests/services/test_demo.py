@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
@@ -94,10 +93,8 @@ def test_readings_rise_from_the_start_register_to_the_stop_register(nation: Nati
     assert checked > 300
 
 
-async def test_the_seed_fills_an_empty_platform_once_and_quickly(database: DirectDatabase) -> None:
-    begun = time.perf_counter()
+async def test_the_seed_fills_an_empty_platform_once(database: DirectDatabase) -> None:
     report = await seed_demo(database)
-    assert time.perf_counter() - begun < 5
     assert (report.fresh, report.cpos, report.stations, report.id_tokens) == (True, 3, 61, 121)
     services = build_directory(database, "a secret of the tests, long enough")
     found = await services.sessions.list(SYSTEM, PageRequest(1), SessionFilter(), count=True)

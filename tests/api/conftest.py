@@ -161,17 +161,8 @@ async def _tenant(database: DirectDatabase, name: str, charger_id: str) -> Tenan
         return (await database.insert(table, [row], scope=SYSTEM))[0]
 
     cpo_id = (await add("cpos", name=name))["id"]
-    station_id = (
-        await add(
-            "stations",
-            cpo_id=cpo_id,
-            name=f"SPKLU {name}",
-            city="Kota",
-            province="Prov",
-            latitude=-6.2,
-            longitude=106.8,
-        )
-    )["id"]
+    place = {"city": "Kota", "province": "Prov", "latitude": -6.2, "longitude": 106.8}
+    station_id = (await add("stations", cpo_id=cpo_id, name=f"SPKLU {name}", **place))["id"]
     charger = {"id": charger_id, "station_id": station_id, "current_type": "DC", "rated_power_w": 60_000}
     await database.call("register_charger", {"p_charger": charger, "p_connector_count": 2}, scope=SYSTEM)
     token = await add("id_tokens", cpo_id=cpo_id, token=f"CARD-{charger_id}"[:20])

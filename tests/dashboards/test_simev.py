@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from simulator import ChargerSpec
 from simulator.books import Frame
 from simulator.scenarios import SCENARIOS
 from tests.simulator.csms import Csms, State, central_system
+from tests.support.waiting import wait_until
 
 MAIN = str(Path(__file__).parents[2] / "dashboards" / "simulator" / "main.py")
 PATIENCE_S = 15
@@ -269,9 +269,8 @@ def test_the_garage_ends_its_connections(central: Central) -> None:
     garage().start("SIM-9", central.csms.url, ChargerSpec())
     until("SIM-9", lambda view: view.boot_status == "Accepted")
     close_garage()
-    with suppress(TimeoutError):
-        asyncio.run(asyncio.wait_for(central.csms.point("SIM-9")._connection.wait_closed(), 5))
-    assert central.csms.point("SIM-9")._connection.close_code is not None
+    connection = central.csms.point("SIM-9")._connection
+    wait_until(lambda: connection.close_code is not None, "the end of the connection")
 
 
 def test_every_control_preset_and_reason_has_words() -> None:

@@ -7,7 +7,6 @@ from markupsafe import Markup
 
 from dashboards.common import door
 from dashboards.common import formats as f
-from dashboards.common.api import ApiDown
 from dashboards.common.choices import dropdown, param
 from dashboards.common.desk import Answer, find, read
 from dashboards.common.frame import live
@@ -55,11 +54,7 @@ def _about(row: Row, viewer: Viewer) -> str:
 
 
 def choose(viewer: Viewer) -> None:
-    try:
-        codes = [row["id"] for row in data.chargers(viewer).items]
-    except ApiDown:
-        codes = []
-    dropdown("charger", t("limits.column.charger"), codes, lambda code: code, t("limits.choose"))
+    dropdown("charger", t("limits.column.charger"), data.charger_codes(viewer), lambda code: code, t("limits.choose"))
 
 
 def charger_room(viewer: Viewer) -> None:

@@ -29,11 +29,7 @@ ADMINS = ("cpo_admin", "emsv_admin")
 
 
 def choose(viewer: Viewer) -> None:
-    try:
-        codes = [row["id"] for row in data.chargers(viewer).items]
-    except ApiDown:
-        codes = []
-    dropdown("charger", t("config.column.charger"), codes, lambda code: code, t("firmware.files"))
+    dropdown("charger", t("config.column.charger"), data.charger_codes(viewer), lambda code: code, t("firmware.files"))
 
 
 def room(viewer: Viewer) -> None:

@@ -23,11 +23,7 @@ SYNC = {"cpo": None, "on": True, "off": False}
 
 
 def choose(viewer: Viewer) -> None:
-    try:
-        codes = [row["id"] for row in data.chargers(viewer).items]
-    except ApiDown:
-        codes = []
-    dropdown("charger", t("lists.column.charger"), codes, lambda code: code, t("lists.all"))
+    dropdown("charger", t("lists.column.charger"), data.charger_codes(viewer), lambda code: code, t("lists.all"))
 
 
 def room(viewer: Viewer) -> None:

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from dashboards.common import door, pager
 from dashboards.common import formats as f
-from dashboards.common.api import ApiDown, ApiRefused
+from dashboards.common.api import ApiRefused
 from dashboards.common.choices import chips, dropdown, param
 from dashboards.common.frame import live
 from dashboards.common.panel import draw, link
@@ -34,22 +34,18 @@ def choose(viewer: Viewer) -> None:
     """Which charger, which messages."""
     one, two, three = st.columns([3, 3, 3], vertical_alignment="bottom")
     with one:
-        dropdown("charger", t("column.charger"), _chargers(viewer), lambda code: code, t("message_log.choose"))
+        dropdown(
+            "charger",
+            t("column.charger"),
+            data.charger_codes(viewer, param("charger")),
+            lambda code: code,
+            t("message_log.choose"),
+        )
     with two:
         dropdown("action", t("log.filter"), ACTIONS, lambda code: code, t("log.all"))
     with three, st.container(horizontal=True, vertical_alignment="bottom"):
         chips("direction", t("column.direction"), ("in", "out"), lambda way: t(f"log.{way}"))
         chips("only", t("message_log.errors"), ("errors",), lambda _: t("message_log.errors"))
-
-
-def _chargers(viewer: Viewer) -> list[str]:
-    """With the one in the address, also when the list is long, or the API down."""
-    try:
-        known = [row["id"] for row in data.chargers(viewer).items]
-    except ApiDown:
-        known = []
-    chosen = param("charger")
-    return known if chosen is None or chosen in known else [chosen, *known]
 
 
 def filters() -> dict[str, Any]:

@@ -8,7 +8,6 @@ from markupsafe import Markup
 
 from dashboards.common import door
 from dashboards.common import formats as f
-from dashboards.common.api import ApiDown
 from dashboards.common.choices import dropdown, param
 from dashboards.common.desk import find, read
 from dashboards.common.frame import live
@@ -24,12 +23,7 @@ _EVENTS = 100
 
 def choose(viewer: Viewer) -> str | None:
     """Which charger; also the one in the address when the API is down."""
-    try:
-        codes = [row["id"] for row in data.chargers(viewer).items]
-    except ApiDown:
-        codes = []
-    chosen = param("charger")
-    codes = codes if chosen is None or chosen in codes else [chosen, *codes]
+    codes = data.charger_codes(viewer, param("charger"))
     return dropdown("charger", t("column.charger"), codes, lambda code: code, t("security.all"))
 
 

@@ -24,6 +24,7 @@ from backend.services.api_keys import KeyRequest, KeyRole
 from backend.services.demo import DEMO_PASSWORD, DEMO_PEOPLE, seed_demo
 from backend.services.directory import Directory, build_directory
 from backend.services.records import PageRequest
+from backend.services.resealing import reseal
 from backend.services.users import Locale, NewUser, UserRole
 from backend.settings import Settings, load_settings
 
@@ -54,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 async def _run(asked: argparse.Namespace, settings: Settings) -> None:
     database = await open_database(settings)
     try:
-        await asked.act(asked, database, build_directory(database, settings.secret_key))
+        services = build_directory(database, settings.secret_key, former_keys=settings.former_keys)
+        await asked.act(asked, database, services)
     finally:
         await database.close()
 
@@ -89,6 +91,12 @@ async def _create_api_key(asked: argparse.Namespace, _database: Database, servic
 
 async def _migrate(_asked: argparse.Namespace, _database: Database, _services: Directory) -> None:
     print(f"The database is up to date: migration {latest_version()}.")  # opening it applied what was missing
+
+
+async def _rotate_secrets(_asked: argparse.Namespace, database: Database, services: Directory) -> None:
+    for table, rows in (await reseal(database, services.vault)).items():
+        print(f"{table}: {rows} rows resealed.")
+    print("Every secret is under the current UNIEV_SECRET_KEY; UNIEV_FORMER_SECRET_KEYS may be emptied.")
 
 
 async def _seed_demo(_asked: argparse.Namespace, database: Database, _services: Directory) -> None:
@@ -158,6 +166,7 @@ def _parser() -> argparse.ArgumentParser:
     cpo.add_argument("name", help="name, unique on the platform")
 
     command("migrate", _migrate, "Bring the database up to date.")
+    command("rotate-secrets", _rotate_secrets, "Seal every stored secret anew with the current UNIEV_SECRET_KEY.")
     command("seed-demo", _seed_demo, "Fill in the demo nation.")
     command("doctor", None, "Check database, ports, versions and disk, and say what to do.")
     return parser

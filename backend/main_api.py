@@ -36,7 +36,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         storage = open_storage(settings.data_dir / "files", settings.supabase)
         rules = FileRules(settings.files_url, settings.max_firmware_mb * MIB, settings.max_log_mb * MIB)
         room = partial(free_bytes, settings.data_dir)
-        directory = build_directory(database, settings.secret_key, free_bytes=room, storage=storage, rules=rules)
+        directory = build_directory(
+            database,
+            settings.secret_key,
+            former_keys=settings.former_keys,
+            free_bytes=room,
+            storage=storage,
+            rules=rules,
+        )
         equip(app, directory, settings.secret_key)
         yield
     finally:

@@ -36,6 +36,7 @@ from backend.services.pki.authority import Authority
 from backend.services.pki.serving import FilePairs, IssuedPairs, PairSource
 from backend.services.quirk_book import QuirkBook
 from backend.services.treatments import Treatments
+from backend.services.vault import Vault
 from backend.settings import Settings, load_settings
 
 log = logging.getLogger("backend.ocpp_server")
@@ -69,7 +70,7 @@ async def tls_port(database: Database, settings: Settings) -> TlsPort | None:
     """The port with TLS, if one is wanted: with an own certificate, else with one of the platform's authority."""
     if settings.ocpp_tls_port is None:
         return None
-    authority = Authority(database, settings.secret_key, utc_now)
+    authority = Authority(database, Vault(settings.secret_key, settings.former_keys), utc_now)
     source: PairSource
     if settings.ocpp_tls_cert or settings.ocpp_tls_key:
         source = FilePairs(_listed(settings.ocpp_tls_cert), _listed(settings.ocpp_tls_key))

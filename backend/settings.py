@@ -105,7 +105,11 @@ class Settings(BaseSettings):
     secret_key_given: SecretStr | None = Field(
         None,
         validation_alias="UNIEV_SECRET_KEY",
-        description="Signs access tokens (≥ 32 characters). Made and kept in the data directory if unset.",
+        description="Signs access tokens, seals secrets (≥ 32 characters). If unset: made and kept in the data folder.",
+    )
+    former_secret_keys: SecretStr | None = Field(
+        None,
+        description="Former UNIEV_SECRET_KEYs, with commas: open what they sealed until `rotate-secrets` has run.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severity that is logged: debug, info, warning, error."
@@ -144,6 +148,15 @@ class Settings(BaseSettings):
         if self.secret_key_given is not None:
             return self.secret_key_given.get_secret_value()
         return _kept_secret(self.data_dir / _SECRET_FILE)
+
+    @cached_property
+    def former_keys(self) -> tuple[str, ...]:
+        """Secrets that may still open what they sealed: those named, and the kept one if another was given since."""
+        named = self.former_secret_keys.get_secret_value().split(",") if self.former_secret_keys else []
+        kept = self.data_dir / _SECRET_FILE
+        if self.secret_key_given is not None and kept.exists():
+            named.append(kept.read_text(encoding="ascii"))
+        return tuple(text for text in (name.strip() for name in named) if text)
 
 
 def load_settings(**overrides: object) -> Settings:

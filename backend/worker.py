@@ -21,6 +21,7 @@ from backend.services.outbox import Outbox
 from backend.services.pki.authority import Authority
 from backend.services.pki.issuing import Issuing
 from backend.services.upkeep import Upkeep
+from backend.services.vault import Vault
 from backend.settings import Settings, load_settings
 
 log = logging.getLogger("backend.worker")
@@ -43,7 +44,7 @@ async def serve(settings: Settings) -> None:
     outbox, judge = Outbox(database), Judge(database, settings.reading_gap_s)
     upkeep = Upkeep(database, messages_kept_days=settings.message_log_days)
     campaigns = CampaignClock(database, settings.files_url)
-    issuing = Issuing(database, Authority(database, settings.secret_key, utc_now), utc_now)
+    issuing = Issuing(database, Authority(database, Vault(settings.secret_key, settings.former_keys), utc_now), utc_now)
     outbox.react("certificate.requested", issuing.answer_requests)
     outbox.react("certificate.installed", issuing.keep_installed)
     duties = (

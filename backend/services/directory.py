@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -47,6 +47,7 @@ from backend.services.templates import Templates
 from backend.services.timeline import Timeline
 from backend.services.tokens import Tokens
 from backend.services.users import Users
+from backend.services.vault import Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ class Directory:
     timeline: Timeline
     tokens: Tokens
     users: Users
+    vault: Vault
 
 
 def utc_now() -> datetime:
@@ -98,12 +100,16 @@ def build_directory(
     database: Database,
     secret_key: str,
     *,
+    former_keys: Sequence[str] = (),
     now: Callable[[], datetime] = utc_now,
     free_bytes: Callable[[], int] | None = None,
     storage: Storage | None = None,
     rules: FileRules | None = None,
 ) -> Directory:
-    """Wires the services to one database, one clock, the room on the disk, and the storage of files, if any."""
+    """Wires the services to one database, one clock, the room on the disk, and the storage of files, if any.
+
+    `former_keys` still open what they sealed once.
+    """
     storage, rules = storage or NoStorage(), rules or FileRules()
     audit = Audit(database)
     passwords = Passwords()
@@ -113,8 +119,8 @@ def build_directory(
     sessions = Sessions(database)
     commands = Commands(database, chargers, sessions)
     tokens = Tokens(database, secret_key, now)
-    commands = Commands(database, chargers, sessions)
-    authority = Authority(database, secret_key, now)
+    vault = Vault(secret_key, former_keys)
+    authority = Authority(database, vault, now)
     certificates = Certificates(database, audit, chargers, commands, authority, now)
     return Directory(
         alarms=Alarms(database),
@@ -151,4 +157,5 @@ def build_directory(
         timeline=Timeline(database, chargers),
         tokens=tokens,
         users=Users(database, audit, cpos, passwords),
+        vault=vault,
     )

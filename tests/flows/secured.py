@@ -21,6 +21,7 @@ from backend.services.pki import signing
 from backend.services.pki.authority import Authority
 from backend.services.pki.issuing import Issuing
 from backend.services.pki.signing import Signer
+from backend.services.vault import Vault
 from backend.settings import Settings
 from tests.flows.raw import RawCharger, plugged
 from tests.flows.running import Running, running
@@ -61,7 +62,7 @@ class Secured:
 
     def __init__(self, platform: Running, folder: Path) -> None:
         self.platform, self.folder = platform, folder
-        self.authority = Authority(platform.database, platform.settings.secret_key, now)
+        self.authority = Authority(platform.database, Vault(platform.settings.secret_key), now)
         self.issuing = Issuing(platform.database, self.authority, now)
         self.outbox = Outbox(platform.database)
         self.outbox.react("certificate.requested", self.issuing.answer_requests)

@@ -1,22 +1,18 @@
-"""The authority's keys: made once, shared by all processes through the database, sealed with UNIEV_SECRET_KEY."""
+"""The authority's keys: made once, shared by all processes through the database, sealed by the vault."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from cryptography.fernet import Fernet, InvalidToken
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
 from backend.database import SYSTEM, Database
 from backend.domain.errors import Conflict, DomainError
 from backend.services.pki import signing
 from backend.services.pki.signing import Signer
+from backend.services.vault import SealedElsewhere, Vault
 
 _COLUMNS = "root_pem,root_key,issuing_pem,issuing_key"
 
@@ -39,9 +35,9 @@ class ServerPair:
 class Authority:
     """The platform's certificate authority. All raise AuthoritySealed, DatabaseUnavailable."""
 
-    def __init__(self, database: Database, secret_key: str, now: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, vault: Vault, now: Callable[[], datetime]) -> None:
         self._database = database
-        self._secret_key = secret_key
+        self._vault = vault
         self._now = now
         self._kept: tuple[Signer, Signer] | None = None
 
@@ -67,10 +63,9 @@ class Authority:
     async def _signers(self) -> tuple[Signer, Signer]:
         if self._kept is None:
             row = await self._stored() or await self._made()
-            seal = Fernet(_sealing_key(self._secret_key))
             try:
-                root, issuing = (seal.decrypt(row[name].encode()).decode() for name in ("root_key", "issuing_key"))
-            except InvalidToken as error:
+                root, issuing = self._vault.open(row["root_key"]), self._vault.open(row["issuing_key"])
+            except SealedElsewhere as error:
                 raise AuthoritySealed(
                     "The keys of the certificate authority were sealed with another UNIEV_SECRET_KEY: restore it."
                 ) from error
@@ -87,20 +82,14 @@ class Authority:
     async def _made(self) -> dict[str, Any]:
         """The first process makes it; whoever comes second at the same instant takes the first one's."""
         root, issuing = await asyncio.to_thread(signing.make_authority, self._now())
-        seal = Fernet(_sealing_key(self._secret_key))
         row = {
             "root_pem": root.pem,
-            "root_key": seal.encrypt(signing.key_pem(root.key).encode()).decode(),
+            "root_key": self._vault.seal(signing.key_pem(root.key)),
             "issuing_pem": issuing.pem,
-            "issuing_key": seal.encrypt(signing.key_pem(issuing.key).encode()).decode(),
+            "issuing_key": self._vault.seal(signing.key_pem(issuing.key)),
         }
         try:
             await self._database.insert("certificate_authority", [row], scope=SYSTEM, columns="id")
         except Conflict:
             return await self._stored() or row
         return row
-
-
-def _sealing_key(secret_key: str) -> bytes:
-    derived = HKDF(hashes.SHA256(), 32, salt=None, info=b"uniev certificate authority").derive(secret_key.encode())
-    return base64.urlsafe_b64encode(derived)

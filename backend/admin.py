@@ -93,6 +93,14 @@ async def _migrate(_asked: argparse.Namespace, _database: Database, _services: D
     print(f"The database is up to date: migration {latest_version()}.")  # opening it applied what was missing
 
 
+async def _mails(asked: argparse.Namespace, _database: Database, services: Directory) -> None:
+    mails = await services.mails.waiting(asked.limit)
+    for mail in reversed(mails):
+        tried = f"  (tried {mail.attempts} times: {mail.reason})" if mail.reason else ""
+        print(f"{mail.created_at}  to {mail.letter.to}{tried}\nSubject: {mail.letter.subject}\n\n{mail.letter.body}")
+    print(f"{len(mails)} mails wait.", file=sys.stderr)
+
+
 async def _rotate_secrets(_asked: argparse.Namespace, database: Database, services: Directory) -> None:
     for table, rows in (await reseal(database, services.vault)).items():
         print(f"{table}: {rows} rows resealed.")
@@ -164,6 +172,11 @@ def _parser() -> argparse.ArgumentParser:
 
     cpo = command("create-cpo", _create_cpo, "Register a charge point operator.")
     cpo.add_argument("name", help="name, unique on the platform")
+
+    mails = command("mails", _mails, "Print the mails that have not left, with their one-time codes, oldest first.")
+    mails.add_argument(
+        "--limit", type=int, default=20, choices=range(1, 1001), metavar="1..1000", help="the newest so many"
+    )
 
     command("migrate", _migrate, "Bring the database up to date.")
     command("rotate-secrets", _rotate_secrets, "Seal every stored secret anew with the current UNIEV_SECRET_KEY.")

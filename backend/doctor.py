@@ -13,6 +13,7 @@ from typing import Final
 
 from backend.database import open_database
 from backend.domain.errors import DomainError
+from backend.gateways.mail import read_url
 from backend.preflight import LEAST_FREE_BYTES, free_bytes, ports
 from backend.services.directory import utc_now
 from backend.services.readiness import CheckResult, ReadinessCheck
@@ -38,6 +39,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     yield _disk(settings.data_dir)
     for variable, (host, port) in ports(settings).items():
         yield await _port(variable, host, port)
+    yield await _mail(settings)
     async for finding in _database(settings):
         yield finding
 
@@ -94,6 +96,15 @@ def _answers(host: str, port: int) -> bool:
             return True
     except OSError:
         return False
+
+
+async def _mail(settings: Settings) -> Finding:
+    if settings.smtp_url is None:
+        return Finding("mail", True, "UNIEV_SMTP_URL is not set: read mails with `python -m backend.admin mails`.")
+    server = read_url(settings.smtp_url.get_secret_value())
+    if await asyncio.to_thread(_answers, server.host, server.port):
+        return Finding("mail", True, f"the server {server.host} answers on port {server.port}")
+    return Finding("mail", False, f"{server.host} does not answer on port {server.port}; look at UNIEV_SMTP_URL.")
 
 
 async def _database(settings: Settings) -> AsyncIterator[Finding]:

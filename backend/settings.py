@@ -3,8 +3,10 @@
 A field `ocpp_port` is the variable UNIEV_OCPP_PORT, unless its alias says otherwise.
 """
 
+import re
 import secrets
 from contextlib import suppress
+from email.utils import parseaddr
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -14,6 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _SECRET_FILE = "secret.key"
 _LEAST_SECRET_LENGTH = 32
+_SMTP_URL = re.compile(r"smtps?://([^:@/\s]+:[^@/\s]+@)?([\w.-]+|\[[0-9a-fA-F:]+\])(:\d{1,5})?/?")
 
 
 class Settings(BaseSettings):
@@ -97,6 +100,17 @@ class Settings(BaseSettings):
     )
     max_firmware_mb: int = Field(512, ge=1, le=10_240, description="Largest file of firmware, in MiB.")
     max_log_mb: int = Field(100, ge=1, le=10_240, description="Largest log that a charger may upload, in MiB.")
+    smtp_url: SecretStr | None = Field(
+        None,
+        description="Mail server: smtp://user:password@host:587 (STARTTLS) or smtps://…. Unset: mails wait, readable.",
+    )
+    mail_from: str = Field("UNIEV <no-reply@localhost>", description="Sender of the platform's mails.")
+    cpo_url: str | None = Field(
+        None, description="The CPO dashboard as people reach it, for links in mails; this machine's if unset."
+    )
+    emsv_url: str | None = Field(
+        None, description="The EMSV dashboard as people reach it, for links in mails; this machine's if unset."
+    )
     cpo_port: int = Field(8501, ge=0, le=65535, description="Port of the CPO dashboard (under `make run`).")
     emsv_port: int = Field(8502, ge=0, le=65535, description="Port of the EMSV dashboard (under `make run`).")
     simev_port: int = Field(8503, ge=0, le=65535, description="Port of the simulator screen (under `make run`).")
@@ -129,6 +143,30 @@ class Settings(BaseSettings):
         if value is not None and len(value.get_secret_value()) < _LEAST_SECRET_LENGTH:
             raise ValueError(f"UNIEV_SECRET_KEY needs {_LEAST_SECRET_LENGTH} characters or more")
         return value
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _mail_server(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _SMTP_URL.fullmatch(value.get_secret_value()):
+            raise ValueError("UNIEV_SMTP_URL must look like smtp://user:password@host:587 or smtps://…")
+        return value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _an_address(cls, value: str) -> str:
+        if not re.fullmatch(r"[^@\s]+@[\w.-]+", parseaddr(value)[1]) or not value.isprintable():
+            raise ValueError("UNIEV_MAIL_FROM must look like UNIEV <no-reply@example.org>")
+        return value
+
+    @property
+    def cpo_screens(self) -> str:
+        """The CPO dashboard as people reach it, without a slash at the end."""
+        return (self.cpo_url or f"http://127.0.0.1:{self.cpo_port}").rstrip("/")
+
+    @property
+    def emsv_screens(self) -> str:
+        """The EMSV dashboard as people reach it, without a slash at the end."""
+        return (self.emsv_url or f"http://127.0.0.1:{self.emsv_port}").rstrip("/")
 
     @property
     def files_url(self) -> str:

@@ -10,13 +10,15 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import NamedTuple
 
-from backend.database import open_database
+from backend.database import Database, open_database
 from backend.domain.errors import DomainError
+from backend.gateways.mail import open_post
 from backend.logs import set_up_logs
 from backend.services.alarms import Alarms
 from backend.services.campaigns import CampaignClock
 from backend.services.directory import utc_now
 from backend.services.judging import Judge
+from backend.services.mails import MailRelay, Mails
 from backend.services.outbox import Outbox
 from backend.services.pki.authority import Authority
 from backend.services.pki.issuing import Issuing
@@ -44,7 +46,8 @@ async def serve(settings: Settings) -> None:
     outbox, judge = Outbox(database), Judge(database, settings.reading_gap_s)
     upkeep = Upkeep(database, messages_kept_days=settings.message_log_days)
     campaigns = CampaignClock(database, settings.files_url)
-    issuing = Issuing(database, Authority(database, Vault(settings.secret_key, settings.former_keys), utc_now), utc_now)
+    vault = Vault(settings.secret_key, settings.former_keys)
+    issuing = Issuing(database, Authority(database, vault, utc_now), utc_now)
     outbox.react("certificate.requested", issuing.answer_requests)
     outbox.react("certificate.installed", issuing.keep_installed)
     duties = (
@@ -60,6 +63,8 @@ async def serve(settings: Settings) -> None:
         Duty("end overdue jobs", 15.0, upkeep.expire_jobs),
         Duty("restarts for templates", 30.0, upkeep.reboot_for_templates),
         Duty("partitions and retention", 3600.0, upkeep.maintain_partitions),
+        Duty("forget old mails", 3600.0, Mails(database, vault).tidy),
+        *_mail_duties(database, vault, settings),
     )
     tasks = [asyncio.create_task(_repeat(duty)) for duty in duties]
     log.info("worker runs: %s", ", ".join(duty.name for duty in duties))
@@ -70,6 +75,12 @@ async def serve(settings: Settings) -> None:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await database.close()
+
+
+def _mail_duties(database: Database, vault: Vault, settings: Settings) -> list[Duty]:
+    """Where no mail server is set, mails wait and are read with `python -m backend.admin mails`."""
+    post = open_post(settings.smtp_url.get_secret_value() if settings.smtp_url else None, settings.mail_from)
+    return [] if post is None else [Duty("send mails", 1.0, MailRelay(database, vault, post).relay)]
 
 
 async def _repeat(duty: Duty) -> None:

@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 
 from backend import admin
+from backend.database import open_database
 from backend.doctor import Finding, _differing, _disk
+from backend.services.directory import build_directory
 from backend.services.passwords import MIN_PASSWORD_LENGTH
 from backend.settings import Settings
+from tests.support.postgres import run_sync
 
 PASSWORD = "a long enough password"
 
@@ -85,6 +88,25 @@ def test_migrate_and_seed_may_be_repeated(capsys: pytest.CaptureFixture[str]) ->
     assert _run("migrate") == _run("seed-demo") == _run("seed-demo") == 0
     out = capsys.readouterr().out
     assert "61 stations" in out and "stands already" in out and "emsv@demo.uniev.id" in out
+
+
+def test_mails_that_wait_are_printed_with_their_codes(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("UNIEV_SECRET_KEY", settings.secret_key)
+
+    async def put() -> None:
+        database = await open_database(settings)
+        values = {"name": "Sari", "code": "123456", "minutes": "30"}
+        mails = build_directory(database, settings.secret_key).mails
+        await mails.send(to="sari@example.test", template="registration_code", language="en", values=values)
+        await database.close()
+
+    run_sync(put())
+    assert _run("mails --limit 5") == 0
+    printed = capsys.readouterr()
+    assert "to sari@example.test" in printed.out and "123456" in printed.out
+    assert "1 mails wait" in printed.err
 
 
 def test_the_doctor_says_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:

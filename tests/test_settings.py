@@ -67,6 +67,9 @@ def test_an_empty_variable_counts_as_absent(monkeypatch: pytest.MonkeyPatch) -> 
         ("UNIEV_LOG_LEVEL", "loud"),
         ("UNIEV_SECRET_KEY", "short"),
         ("UNIEV_DEMO", "perhaps"),
+        ("UNIEV_SMTP_URL", "mail.example.org:25"),
+        ("UNIEV_SMTP_URL", "smtp://user@mail.example.org"),
+        ("UNIEV_MAIL_FROM", "UNIEV"),
     ],
 )
 def test_a_value_that_does_not_fit_is_refused(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:

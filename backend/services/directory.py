@@ -29,6 +29,7 @@ from backend.services.id_tokens import IdTokens
 from backend.services.local_lists import LocalLists
 from backend.services.log_jobs import LogJobs
 from backend.services.logins import Logins
+from backend.services.mails import Mails
 from backend.services.messages import Messages
 from backend.services.normalising_rules import NormalisingRules
 from backend.services.passwords import Passwords
@@ -73,6 +74,7 @@ class Directory:
     local_lists: LocalLists
     log_jobs: LogJobs
     logins: Logins
+    mails: Mails
     messages: Messages
     normalising_rules: NormalisingRules
     quirks: Quirks
@@ -106,20 +108,13 @@ def build_directory(
     storage: Storage | None = None,
     rules: FileRules | None = None,
 ) -> Directory:
-    """Wires the services to one database, one clock, the room on the disk, and the storage of files, if any.
-
-    `former_keys` still open what they sealed once.
-    """
+    """Wires the services to one database, clock, disk and storage; `former_keys` still open what they sealed once."""
     storage, rules = storage or NoStorage(), rules or FileRules()
-    audit = Audit(database)
-    passwords = Passwords()
-    cpos = Cpos(database, audit)
+    audit, passwords, vault = Audit(database), Passwords(), Vault(secret_key, former_keys)
+    cpos, sessions, tokens = Cpos(database, audit), Sessions(database), Tokens(database, secret_key, now)
     stations = Stations(database, audit, cpos)
     chargers = Chargers(database, audit, stations)
-    sessions = Sessions(database)
     commands = Commands(database, chargers, sessions)
-    tokens = Tokens(database, secret_key, now)
-    vault = Vault(secret_key, former_keys)
     authority = Authority(database, vault, now)
     certificates = Certificates(database, audit, chargers, commands, authority, now)
     return Directory(
@@ -142,6 +137,7 @@ def build_directory(
         local_lists=LocalLists(database, audit, chargers),
         log_jobs=LogJobs(database, audit, chargers, storage, rules, now),
         logins=Logins(database, cpos, passwords, tokens, Attempts(time.monotonic), now),
+        mails=Mails(database, vault),
         messages=Messages(database, chargers, Mask(secret_key.encode())),
         normalising_rules=NormalisingRules(database, audit),
         quirks=Quirks(database, chargers),

@@ -19,7 +19,10 @@ class SealedColumns(NamedTuple):
     columns: tuple[str, ...]
 
 
-SEALED: Final[tuple[SealedColumns, ...]] = (SealedColumns("certificate_authority", "id", ("root_key", "issuing_key")),)
+SEALED: Final[tuple[SealedColumns, ...]] = (
+    SealedColumns("certificate_authority", "id", ("root_key", "issuing_key")),
+    SealedColumns("mails", "id", ("content_sealed",)),
+)
 """All of them: a column whose name ends in `_sealed` and that is missing here fails a test."""
 
 

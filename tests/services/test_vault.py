@@ -62,10 +62,10 @@ async def test_after_rotation_the_former_key_is_not_needed(database: DirectDatab
 
     with pytest.raises(AuthoritySealed):
         await Authority(database, Vault(NEW), utc_now).root_pem()
-    assert await reseal(database, Vault(NEW, [OLD])) == {sealed.table: 1 for sealed in SEALED[:1]}
+    assert await reseal(database, Vault(NEW, [OLD]), where=SEALED[:1]) == {SEALED[0].table: 1}
 
     assert await Authority(database, Vault(NEW), utc_now).root_pem() == root
-    assert await reseal(database, Vault(NEW)) == {sealed.table: 0 for sealed in SEALED[:1]}
+    assert await reseal(database, Vault(NEW), where=SEALED[:1]) == {SEALED[0].table: 0}
 
 
 async def test_what_was_sealed_before_the_vault_is_read_and_rotated(database: DirectDatabase) -> None:

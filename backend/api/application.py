@@ -39,6 +39,7 @@ from backend.api import (
     quirks,
     reservations,
     reviews,
+    roles,
     security,
     sessions,
     stations,
@@ -85,6 +86,7 @@ GUARDED: Final[tuple[APIRouter, ...]] = tuple(
         analytics,
         alarms,
         users,
+        roles,
         api_keys,
     )
 )

@@ -12,12 +12,16 @@ from typing import Final
 
 
 class Role(StrEnum):
-    """A role of a person or of an API key."""
+    """A role of a person; `integrator` alone is that of a program, which comes with an API key."""
 
     EMSV_ADMIN = "emsv_admin"
+    EMSV_FINANCE = "emsv_finance"
     NOC_ANALYST = "noc_analyst"
     CPO_ADMIN = "cpo_admin"
     CPO_OPERATOR = "cpo_operator"
+    CPO_TECHNICIAN = "cpo_technician"
+    CPO_FINANCE = "cpo_finance"
+    DRIVER = "driver"
     INTEGRATOR = "integrator"
 
 
@@ -66,34 +70,53 @@ class Permission(StrEnum):
     API_KEYS_WRITE = "api_keys:write"
 
 
-PLATFORM_ROLES: Final = frozenset({Role.EMSV_ADMIN, Role.NOC_ANALYST})
+PLATFORM_ROLES: Final = frozenset({Role.EMSV_ADMIN, Role.EMSV_FINANCE, Role.NOC_ANALYST})
 """Roles of the EMSV itself: they see every CPO and belong to none."""
 
-TENANT_ROLES: Final = frozenset(Role) - PLATFORM_ROLES
-"""Roles inside one CPO: without a CPO they mean nothing."""
+TENANT_ROLES: Final = frozenset(
+    {Role.CPO_ADMIN, Role.CPO_OPERATOR, Role.CPO_TECHNICIAN, Role.CPO_FINANCE, Role.INTEGRATOR}
+)
+"""Roles inside one CPO: without a CPO they mean nothing. A driver belongs to nobody and sees what is their own."""
+
+SECOND_FACTOR_ROLES: Final = PLATFORM_ROLES | {Role.CPO_FINANCE}
+"""Whoever reaches over all CPOs, or money, proves a second factor."""
 
 _READ_ALL = frozenset(p for p in Permission if p.value.endswith(":read"))
 _STAFF_ONLY = frozenset({Permission.USERS_READ, Permission.API_KEYS_READ})
 _EMSV_ONLY = frozenset({Permission.CPOS_WRITE, Permission.CHARGERS_APPROVE, Permission.RULES_WRITE})
+_CARDS = frozenset({Permission.ID_TOKENS_READ, Permission.LOCAL_LISTS_READ})
 _ORDERS = frozenset({
     Permission.COMMANDS_SEND, Permission.RESERVATIONS_WRITE, Permission.LOCAL_LISTS_WRITE,
     Permission.CHARGING_PROFILES_WRITE,
 })  # fmt: skip
 _OPERATE = (_READ_ALL - _STAFF_ONLY) | _ORDERS | {Permission.ID_TOKENS_WRITE}
+# Machines, not who charges: a technician needs no list of cards.
+_REPAIR = (_READ_ALL - _STAFF_ONLY - _CARDS) | {
+    Permission.COMMANDS_SEND, Permission.CONFIGURATION_WRITE, Permission.LOGS_DOWNLOAD,
+}  # fmt: skip
+# Energy and what is to be billed of it, not the machines' insides.
+_MONEY = frozenset({
+    Permission.CPOS_READ, Permission.STATIONS_READ, Permission.CHARGERS_READ, Permission.CONNECTORS_READ,
+    Permission.SESSIONS_READ, Permission.SESSIONS_REVIEW, Permission.ANALYTICS_READ, Permission.ALARMS_READ,
+})  # fmt: skip
 
 PERMISSIONS: Final = MappingProxyType(
     {
         Role.EMSV_ADMIN: frozenset(Permission),
+        Role.EMSV_FINANCE: _MONEY,
         Role.NOC_ANALYST: _READ_ALL,
         Role.CPO_ADMIN: frozenset(Permission) - _EMSV_ONLY,
         Role.CPO_OPERATOR: _OPERATE | {Permission.LOGS_DOWNLOAD},
+        Role.CPO_TECHNICIAN: _REPAIR,
+        Role.CPO_FINANCE: _MONEY,
+        Role.DRIVER: frozenset(),
         Role.INTEGRATOR: _OPERATE,
     }
 )
 
 GRANTS: Final = MappingProxyType(
     {
-        Role.EMSV_ADMIN: frozenset(Role),
+        Role.EMSV_ADMIN: PLATFORM_ROLES | TENANT_ROLES,
         Role.CPO_ADMIN: TENANT_ROLES,
     }
 )
@@ -119,3 +142,8 @@ def may_grant(role: str, granted: str) -> bool:
 def belongs_to_cpo(role: str) -> bool:
     """Whether a holder of `role` must belong to a CPO (True) or must not (False)."""
     return role in TENANT_ROLES
+
+
+def permissions_of(role: str) -> list[str]:
+    """What `role` may do, in the order of the table; an unknown role may do nothing."""
+    return [permission.value for permission in Permission if allows(role, permission)]

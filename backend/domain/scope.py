@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+from backend.domain.roles import Role
+
 PLATFORM_ROLE = "system"
-DOMAIN_ROLES = ("emsv_admin", "noc_analyst", "cpo_admin", "cpo_operator", "integrator")
+DOMAIN_ROLES = tuple(role.value for role in Role)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from pydantic import Field
 from backend.database import Database, Row
 from backend.domain.caller import Caller
 from backend.domain.errors import Forbidden, Unauthenticated
+from backend.domain.roles import permissions_of
 from backend.domain.scope import SYSTEM, Scope
 from backend.services.attempts import Attempts
 from backend.services.cpos import Cpos, CpoStatus
@@ -33,6 +34,7 @@ class Me(Record):
     cpo_id: str | None = Field(description="CPO; null for EMSV staff.")
     cpo_name: str | None = Field(description="Name of the CPO.")
     locale: Locale = Field(description="Language of the screens: `id` or `en`.")
+    permissions: list[str] = Field(description="What the role may do: `<noun>:<act>`.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,7 @@ class Logins:
             cpo_id=caller.scope.cpo_id,
             cpo_name=cpo_name,
             locale=Locale.INDONESIAN,
+            permissions=permissions_of(caller.scope.role),
         )
 
     async def set_locale(self, caller: Caller, locale: Locale) -> Me:
@@ -138,7 +141,9 @@ class Logins:
         )
 
     async def _me(self, row: Row) -> Me:
-        return Me.model_validate({**row, "cpo_name": await self._cpo_name(row["cpo_id"])})
+        return Me.model_validate(
+            {**row, "cpo_name": await self._cpo_name(row["cpo_id"]), "permissions": permissions_of(row["role"])}
+        )
 
     async def _cpo_name(self, cpo_id: str | None) -> str | None:
         return (await self._cpos.get(SYSTEM, cpo_id)).name if cpo_id else None

@@ -25,9 +25,13 @@ class UserRole(StrEnum):
     """A role that a person may have."""
 
     EMSV_ADMIN = "emsv_admin"
+    EMSV_FINANCE = "emsv_finance"
     NOC_ANALYST = "noc_analyst"
     CPO_ADMIN = "cpo_admin"
     CPO_OPERATOR = "cpo_operator"
+    CPO_TECHNICIAN = "cpo_technician"
+    CPO_FINANCE = "cpo_finance"
+    DRIVER = "driver"
 
 
 class Locale(StrEnum):

@@ -35,8 +35,10 @@ class Dashboard:
         return f"uniev_{self.name}"
 
 
-CPO = Dashboard("cpo", frozenset({"cpo_admin", "cpo_operator"}), settings().uniev_cpo_port)
-EMSV = Dashboard("emsv", frozenset({"emsv_admin", "noc_analyst"}), settings().uniev_emsv_port)
+CPO = Dashboard(
+    "cpo", frozenset({"cpo_admin", "cpo_operator", "cpo_technician", "cpo_finance"}), settings().uniev_cpo_port
+)
+EMSV = Dashboard("emsv", frozenset({"emsv_admin", "emsv_finance", "noc_analyst"}), settings().uniev_emsv_port)
 
 
 @lru_cache(maxsize=2)

@@ -10,8 +10,6 @@ from dashboards.common.api import Api
 from dashboards.common.settings import settings
 from dashboards.common.texts import Language, pick, t, use_language
 
-COMMANDING = frozenset({"emsv_admin", "cpo_admin", "cpo_operator"})
-
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
@@ -22,15 +20,16 @@ class Viewer:
     name: str
     email: str
     role: str
+    permissions: frozenset[str]
     cpo_id: str | None
     cpo_name: str | None
     language: Language
     api: Api
     api_url: str
 
-    @property
-    def may_command(self) -> bool:
-        return self.role in COMMANDING
+    def may(self, permission: str) -> bool:
+        """Whether the API's permission table lets this person do it, as the last login or refresh said."""
+        return permission in self.permissions
 
 
 def require_viewer(dashboard: door.Dashboard) -> Viewer:
@@ -48,6 +47,7 @@ def require_viewer(dashboard: door.Dashboard) -> Viewer:
         name=str(user.get("name") or user.get("email")),
         email=str(user.get("email") or ""),
         role=str(user["role"]),
+        permissions=frozenset(user.get("permissions") or ()),
         cpo_id=user.get("cpo_id"),
         cpo_name=user.get("cpo_name"),
         language=language,

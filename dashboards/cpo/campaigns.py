@@ -39,7 +39,7 @@ MOVES = {
 
 
 def may_write(viewer: Viewer) -> bool:
-    return viewer.role == "cpo_admin"
+    return viewer.may("campaigns:write")
 
 
 def listing(viewer: Viewer) -> None:

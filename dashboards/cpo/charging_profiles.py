@@ -132,7 +132,7 @@ def apply(viewer: Viewer) -> None:
             t("limits.column.session"), list(sessions), index=None, disabled=not tx, key="apply_session",
             format_func=lambda i: f"{sessions[i]['transaction_id']} · {sessions[i]['id_token']}",
         )  # fmt: skip
-        ready = bool(chosen) and bool(session or not tx) and viewer.may_command
+        ready = bool(chosen) and bool(session or not tx) and viewer.may("charging_profiles:write")
         if st.button(t("limits.send"), type="primary", key="apply", disabled=not ready):
             body: dict[str, Any] = {"profile_id": chosen, "connector_id": int(connector)}
             if tx:

@@ -24,7 +24,6 @@ CHANGES = ("key", "old", "new", "source", "actor", "at")
 DRIFT = ("key", "wanted", "reported", "reason")
 TEMPLATES = ("name", "settings", "chargers", "drifting")
 _WANTED = "wanted_settings"
-ADMINS = ("cpo_admin", "emsv_admin")
 
 
 def choose(viewer: Viewer) -> None:
@@ -139,7 +138,7 @@ def _difference(viewer: Viewer, charger_id: str, known: dict[str, Row], wanted: 
             for key, value in wanted.items()]  # fmt: skip
     draw(deeds.grid("config", ("key", "old", "new"), rows), "difference")
     left, right = st.columns(2)
-    label, locked = t("config.send", n=len(wanted)), not viewer.may_command
+    label, locked = t("config.send", n=len(wanted)), not viewer.may("commands:send")
     if left.button(label, key="send_changes", type="primary", disabled=locked, width="stretch"):
         send(viewer, charger_id, wanted)
     if right.button(t("config.discard"), key="discard_changes", width="stretch"):
@@ -197,7 +196,7 @@ def switch(viewer: Viewer, charger_id: str) -> None:
         choice = st.selectbox(t("config.template"), codes, index=codes.index(now) if now in codes else 0,
                               format_func=lambda code: names.get(code, t("config.none")), key="template")  # fmt: skip
         apply_now = st.toggle(t("config.apply_now"), key="apply_now", help=t("config.apply_now_help"))
-        locked = viewer.role not in ADMINS
+        locked = not viewer.may("configuration:write")
         if st.form_submit_button(
             t("config.switch_button"), disabled=locked, help=t("order.no.role") if locked else None
         ):
@@ -215,14 +214,14 @@ def templates(viewer: Viewer) -> None:
                   row["drifting_count"]) for row in rows]  # fmt: skip
     draw(deeds.grid("config", TEMPLATES, cells), "templates")
     for row in rows:
-        if not row["charger_count"] and viewer.role in ADMINS:
+        if not row["charger_count"] and viewer.may("configuration:write"):
             deed = Deed("delete_template", row["name"], "DELETE", f"/api/configuration-templates/{row['id']}")
             deeds.button(deed, viewer, place=row["id"], icon=":material/delete:")
 
 
 def create(viewer: Viewer) -> None:
     """A new template: one `key = value` a line."""
-    if viewer.role != "cpo_admin":
+    if not viewer.may("configuration:write"):
         return
     with st.expander(t("config.new_template"), icon=":material/add:"), st.form("new_template", border=False):
         name = st.text_input(t("config.column.name"), key="template_name", max_chars=120)

@@ -15,6 +15,14 @@ from dashboards.common.widgets import failed, plain
 
 Row = dict[str, Any]
 _ASKING = "deed"
+# What a deed needs in the permission table, where it is not the right to send commands.
+_NEEDS = {
+    **dict.fromkeys(("delete_profile", "clear_profile", "clear_profiles"), "charging_profiles:write"),
+    **dict.fromkeys(("list_full", "list_differential"), "local_lists:write"),
+    "delete_template": "configuration:write",
+    "delete_firmware": "firmware:write",
+    "cancel_reservation": "reservations:write",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +39,7 @@ class Deed:
 
 def button(deed: Deed, viewer: Viewer, *, place: str, icon: str, reason: str | None = None) -> None:
     """Disabled with its reason while impossible. A press opens the dialog."""
-    if not viewer.may_command:
+    if not viewer.may(_NEEDS.get(deed.name, "commands:send")):
         reason = "order.no.role"
     pressed = st.button(
         t(f"deed.{deed.name}.button"),

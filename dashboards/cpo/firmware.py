@@ -25,7 +25,6 @@ JOBS = ("what", "status", "steps", "version", "effect", "actor", "at")
 LOGS = ("kind", "status", "steps", "file", "actor", "at")
 KINDS = ("diagnostics", "diagnostics_log", "security_log")
 BAD = ("failed", "rejected", "timed_out", "expired", "no_effect")
-ADMINS = ("cpo_admin", "emsv_admin")
 
 
 def choose(viewer: Viewer) -> None:
@@ -55,7 +54,7 @@ def files(viewer: Viewer) -> None:
     draw(deeds.grid("firmware", FILES, [_file(row, viewer) for row in answer.items]), "files")
     columns = ("name", "version", "vendor", "model", "size_bytes", "sha256", "uploaded_by_name", "created_at")
     csv_button(answer.items, columns, "firmware-files", more=answer.more)
-    if viewer.role in ADMINS:
+    if viewer.may("firmware:write"):
         for row in answer.items[:20]:
             deed = Deed(
                 "delete_firmware", f"{row['name']} {row['version']}", "DELETE", f"/api/firmware-files/{row['id']}"
@@ -127,7 +126,7 @@ def _logs(viewer: Viewer, charger_id: str, zone: str | None) -> None:
             name = row["file_name"] or "log"
             st.download_button(name, partial(viewer.api.download, f"/api/log-jobs/{row['id']}/file"), file_name=name,
                                mime="application/octet-stream", icon=":material/download:", key=f"log_{row['id']}",
-                               disabled=not viewer.may_command, on_click="ignore")  # fmt: skip
+                               disabled=not viewer.may("logs:download"), on_click="ignore")  # fmt: skip
 
 
 def _log(row: Row, zone: str | None, viewer: Viewer) -> Markup:
@@ -148,7 +147,7 @@ def _log_file(row: Row, viewer: Viewer) -> str:
 
 def start(viewer: Viewer, charger_id: str) -> None:
     """Forms for an update and for a log."""
-    locked = not viewer.may_command
+    locked = not viewer.may("commands:send")
     names = {
         row["id"]: f"{row['name']} · {row['version']}" for row in read(viewer, "/api/firmware-files", cap=500).items
     }
@@ -183,7 +182,7 @@ def _ask(viewer: Viewer, path: str, body: Row, *, queue: bool) -> None:
 
 def upload(viewer: Viewer) -> None:
     """A new file of firmware."""
-    if viewer.role != "cpo_admin":
+    if not viewer.may("firmware:write"):
         return
     with st.expander(t("firmware.upload"), icon=":material/upload:"), st.form("upload", border=False):
         content = st.file_uploader(t("firmware.file"), key="upload_file")

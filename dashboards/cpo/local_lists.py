@@ -100,7 +100,7 @@ def _settings(viewer: Viewer, charger_id: str, row: Row) -> None:
     now = next(name for name, value in SYNC.items() if value is row["sync"])
     choice = st.segmented_control(
         t("lists.sync"), list(SYNC), default=now, format_func=lambda code: t(f"lists.sync_{code}"), required=True,
-        key=f"sync_{charger_id}", disabled=not viewer.may_command, help=t("lists.sync_help"),
+        key=f"sync_{charger_id}", disabled=not viewer.may("local_lists:write"), help=t("lists.sync_help"),
     )  # fmt: skip
     if choice and choice != now:
         change(viewer, f"/api/chargers/{charger_id}/local-list", {"sync": SYNC[choice]})
@@ -141,7 +141,7 @@ def rules(viewer: Viewer) -> None:
     if found is None:
         return
     st.subheader(t("lists.rules"))
-    locked = viewer.role != "cpo_admin"
+    locked = not viewer.may("cpo_settings:write")
     for name in ("concurrent_sessions", "local_list_sync"):
         wanted = st.toggle(t(f"lists.{name}"), value=found.data[name], key=f"rule_{name}", disabled=locked,
                            help=t("order.no.role") if locked else t(f"lists.{name}_help"))  # fmt: skip

@@ -68,7 +68,7 @@ def listing(viewer: Viewer) -> None:
         return empty("log.nothing" if filters() else "log.empty", key="no_messages")
     zone = charger.data["station_timezone"]
     notes = [t("log.zone", zone=f.zone_letters(zone))]
-    if viewer.role != "cpo_admin":
+    if not viewer.may("messages:identifiers"):
         notes.append(t("message_log.masked"))
     draw(as_of(answer, *notes), "as_of")
     draw(messages.log(answer.items, zone, viewer.language), "log")

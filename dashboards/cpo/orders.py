@@ -71,7 +71,7 @@ KINDS: dict[str, Kind] = {
 
 def obstacle(kind: str, viewer: Viewer, charger: Row, plug: Row | None = None) -> str | None:
     """Why an order is impossible now, as a text key; None when it is possible."""
-    if not viewer.may_command:
+    if not viewer.may("commands:send"):
         return "order.no.role"
     if not charger["connected"]:
         return "order.no.offline"

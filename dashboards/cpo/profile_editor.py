@@ -25,7 +25,7 @@ def editor(viewer: Viewer) -> None:
         return
     body["periods"] = periods
     draw_schedule(body, viewer.language, "draft")
-    ready = bool(body["name"]) and viewer.may_command
+    ready = bool(body["name"]) and viewer.may("charging_profiles:write")
     if st.button(t("limits.save"), type="primary", key="save_profile", disabled=not ready) and deeds.send(
         viewer, Deed("save", "", "POST", "/api/charging-profiles", body)
     ):

@@ -47,7 +47,7 @@ def new(viewer: Viewer) -> None:
             t("reservations.ask"),
             type="primary",
             key="reserve",
-            disabled=not (charger and token and viewer.may_command),
+            disabled=not (charger and token and viewer.may("reservations:write")),
         )
         if pressed:
             until = datetime.now(UTC) + timedelta(minutes=minutes)

@@ -16,7 +16,6 @@ from dashboards.common.viewer import Viewer, require_viewer
 from dashboards.common.widgets import failed, plain
 from dashboards.cpo.rows import Row
 
-REVIEWING = frozenset({"cpo_admin", "emsv_admin"})
 _ASKING = "ruling"
 _LARGEST_KWH = 999_999_999.0
 
@@ -50,7 +49,7 @@ def form(viewer: Viewer, row: Row, next_id: str) -> None:
     st.caption(f"= {f.number(energy_kwh, viewer.language, 3)} kWh")
     times = _times(row, mark)
     note = st.text_input(t("held.note"), key=f"note_{mark}", max_chars=1000, placeholder=t("held.note_hint")).strip()
-    obstacle = "order.no.role" if viewer.role not in REVIEWING else None if note else "held.note_missing"
+    obstacle = "order.no.role" if not viewer.may("sessions:review") else None if note else "held.note_missing"
     energy_wh = (Decimal(repr(energy_kwh)) * 1000).quantize(Decimal("0.001"))
     with st.container(horizontal=True):
         for decision, icon in (

@@ -14,7 +14,6 @@ from dashboards.common.widgets import failed, plain
 
 Row = dict[str, Any]
 _ASKING = "safeguard"
-OWNING = frozenset({"cpo_admin", "emsv_admin"})
 _OWNERS_ONLY = frozenset({"by_hand", "raise", "revoke"})
 _NEED_A_SOCKET = frozenset({"rotate", "raise", "root", "renew"})
 _ICONS = {
@@ -56,7 +55,7 @@ def button(
     certificate: Row | None = None,
 ) -> None:
     """Disabled with its reason while impossible. A press opens the dialog."""
-    if not viewer.may_command or (kind in _OWNERS_ONLY and viewer.role not in OWNING):
+    if not viewer.may("chargers:write" if kind in _OWNERS_ONLY else "commands:send"):
         reason = "order.no.role"
     elif kind in _NEED_A_SOCKET and not charger["connected"]:
         reason = reason or "order.no.offline"

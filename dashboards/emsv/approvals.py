@@ -39,7 +39,7 @@ def _row(row: figures.Row) -> Markup:
 
 def form(viewer: Viewer) -> None:
     """Charger and station are chosen by name and kept by id; one press approves."""
-    if viewer.role != "emsv_admin":
+    if not viewer.may("chargers:approve"):
         st.caption(t("approvals.admins_only"))
         return
     chargers = data.waiting(viewer).items

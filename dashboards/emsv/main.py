@@ -6,9 +6,9 @@ from dashboards.common.frame import Room, open_house
 open_house(
     door.EMSV,
     [
-        Room("nation.py", "nation", ":material/public:"),
-        Room("operators.py", "operators", ":material/domain:"),
-        Room("approvals.py", "approvals", ":material/how_to_reg:"),
-        Room("wall.py", "wall", ":material/tv:"),
+        Room("nation.py", "nation", "analytics:read", ":material/public:"),
+        Room("operators.py", "operators", "cpos:read", ":material/domain:"),
+        Room("approvals.py", "approvals", "chargers:read", ":material/how_to_reg:"),
+        Room("wall.py", "wall", "analytics:read", ":material/tv:"),
     ],
 )

@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from backend.api.application import create_app, equip
 from backend.database import SYSTEM, DirectDatabase, Scope
 from backend.domain.files import FileRules
+from backend.domain.roles import belongs_to_cpo
 from backend.gateways.storage import DirectoryStorage
 from backend.services.directory import Directory, build_directory
 
@@ -67,7 +68,7 @@ class World:
 
     def scope(self, role: str) -> Scope:
         """The scope of a person with this role."""
-        cpo_id = None if role in ("emsv_admin", "noc_analyst") else self.own.cpo_id
+        cpo_id = self.own.cpo_id if belongs_to_cpo(role) else None
         return Scope(role, self.own.user_id, cpo_id)
 
     async def client(self, role: str | None) -> httpx.AsyncClient:

@@ -10,6 +10,7 @@ import pytest
 from backend.api.application import equip
 from backend.database import SYSTEM
 from backend.domain.caller import PLATFORM
+from backend.domain.roles import permissions_of
 from backend.services.directory import build_directory
 from backend.services.standing import BELIEVED_FOR
 from backend.services.users import NewUser, UserRole
@@ -46,6 +47,7 @@ async def test_login_gives_tokens_and_the_person(client: httpx.AsyncClient, worl
         "cpo_id": world.own.cpo_id,
         "cpo_name": "Nusantara Charge",
         "locale": "id",
+        "permissions": permissions_of("cpo_admin"),
     }
     me = await client.get("/api/auth/me", headers=_bearer(pair))
     assert me.json() == pair["user"]

@@ -1,9 +1,12 @@
 """The permission table: the lines that must not blur."""
 
+import pytest
+
 from backend.domain.roles import (
     GRANTS,
     PERMISSIONS,
     PLATFORM_ROLES,
+    SECOND_FACTOR_ROLES,
     TENANT_ROLES,
     Permission,
     Role,
@@ -15,7 +18,7 @@ from backend.domain.roles import (
 
 def test_every_role_has_a_line_in_the_table_and_one_home() -> None:
     assert set(PERMISSIONS) == set(Role)
-    assert set(Role) == PLATFORM_ROLES | TENANT_ROLES
+    assert set(Role) == PLATFORM_ROLES | TENANT_ROLES | {Role.DRIVER}
     assert not PLATFORM_ROLES & TENANT_ROLES
 
 
@@ -32,6 +35,27 @@ def test_an_operator_sends_commands_but_does_not_manage_staff_or_hardware() -> N
     assert allows("cpo_operator", Permission.COMMANDS_SEND)
     for permission in (Permission.CHARGERS_WRITE, Permission.USERS_READ, Permission.API_KEYS_READ):
         assert not allows("cpo_operator", permission)
+
+
+def test_a_technician_mends_machines_but_sees_no_cards_and_no_staff() -> None:
+    assert allows("cpo_technician", Permission.CONFIGURATION_WRITE)
+    for permission in (Permission.ID_TOKENS_READ, Permission.USERS_READ, Permission.SESSIONS_REVIEW):
+        assert not allows("cpo_technician", permission)
+
+
+@pytest.mark.parametrize("role", ["cpo_finance", "emsv_finance"])
+def test_finance_decides_what_is_billed_and_touches_no_machine(role: str) -> None:
+    changes = [p for p in Permission if allows(role, p) and not p.endswith(":read")]
+    assert changes == [Permission.SESSIONS_REVIEW]
+
+
+def test_a_driver_holds_no_permission_and_nobody_gives_the_role() -> None:
+    assert not any(allows("driver", p) for p in Permission)
+    assert not any(may_grant(role, "driver") for role in Role)
+
+
+def test_everybody_who_reaches_over_all_cpos_or_money_proves_a_second_factor() -> None:
+    assert {Role.EMSV_ADMIN, Role.EMSV_FINANCE, Role.NOC_ANALYST, Role.CPO_FINANCE} == SECOND_FACTOR_ROLES
 
 
 def test_an_unknown_role_may_do_nothing() -> None:

@@ -9,6 +9,7 @@ import msgspec
 
 from backend.database import Database, Row, Scope
 from backend.domain.errors import DomainError, Forbidden
+from backend.domain.roles import TENANT_ROLES
 from backend.services.upkeep import PARTITIONS_AHEAD_DAYS
 
 OWNER = "aaaaaaaa-0000-0000-0000-000000000001"
@@ -16,7 +17,8 @@ FOREIGNER = "bbbbbbbb-0000-0000-0000-000000000002"
 PERSON = "cccccccc-0000-0000-0000-000000000003"
 
 STRANGERS = (
-    *(Scope(role, user_id=PERSON, cpo_id=FOREIGNER) for role in ("cpo_admin", "cpo_operator", "integrator")),
+    *(Scope(role, user_id=PERSON, cpo_id=FOREIGNER) for role in TENANT_ROLES),
+    Scope("driver", user_id=PERSON),
     Scope("cpo_admin", user_id=PERSON),  # claims without a CPO must match nothing, not everything
 )
 

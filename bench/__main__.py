@@ -20,7 +20,7 @@ from typing import Any
 from bench import phases, report
 from bench.agent import LoadFailed
 from bench.measure import Cores, pin
-from bench.phases import Figures, Plan, Target
+from bench.phases import Figures, Plan, Target, WallsPlan
 from bench.rows import KEYS, ROWS, Result, results
 from bench.servers import Baseline, DidNotStart, Platform
 
@@ -37,11 +37,13 @@ QUICK = {
     "calm_s": 4.0,
 }
 PLANS = {"town": Plan(), "nation": phases.NATION}
+QUICK_WALLS = WallsPlan(cpos=4, sessions=2000, nation_pages=10, pairs=40)
+SCALES = (*PLANS, "walls")
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--scale", default=",".join(PLANS), help="which tables, of %(default)s")
+    parser.add_argument("--scale", default=",".join(SCALES), help="which tables, of %(default)s")
     parser.add_argument("--chargers", type=int, help="chargers that meter (default 2000, 5000)")
     parser.add_argument("--seconds", type=float, help=f"measured seconds of metering (default {Plan().seconds:g})")
     parser.add_argument("--rows", default=",".join(KEYS), help="which rows, of %(default)s")
@@ -51,7 +53,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--profile", action="store_true", help="where the OCPP server's time goes (cProfile)")
     parser.add_argument("--save", type=Path, default=SAVED, help="where the JSON goes")
     options = parser.parse_args(arguments)
-    for name, known in (("rows", KEYS), ("scale", tuple(PLANS))):
+    for name, known in (("rows", KEYS), ("scale", SCALES)):
         wanted = tuple(key.strip() for key in getattr(options, name).split(","))
         setattr(options, name, wanted)
         if unknown := set(wanted) - set(known):
@@ -94,9 +96,14 @@ async def _run(options: argparse.Namespace) -> int:
     kept: dict[str, Any] = {}
     failed = False
     for scale in options.scale:
-        plan = _plan(scale, options)
         began = perf_counter()
-        figures = await _figures(options, scale, plan, cores)
+        plan: Plan | WallsPlan
+        if scale == "walls":
+            plan = QUICK_WALLS if options.quick else WallsPlan()
+            figures = {} if options.only == "baseline" else await _walls(plan, cores)
+        else:
+            plan = _plan(scale, options)
+            figures = await _figures(options, scale, plan, cores)
         found = results(scale, options.rows, figures.get("platform"), figures.get("baseline"))
         _print(scale, found, figures, cores, plan, perf_counter() - began)
         kept[scale] = {"settings": _settings(plan, cores), "rows": report.rows(found), **figures}
@@ -117,6 +124,15 @@ async def _figures(options: argparse.Namespace, scale: str, plan: Plan, cores: C
     return figures
 
 
+async def _walls(plan: WallsPlan, cores: Cores) -> dict[str, Figures]:
+    """The session list over many CPOs; the baseline has none."""
+    from bench import walls
+
+    print("platform: the session list behind its walls …", file=sys.stderr, flush=True)
+    with tempfile.TemporaryDirectory(prefix="uniev-bench-", ignore_cleanup_errors=True) as name:
+        return {"platform": await walls.measure(plan, cores, Path(name))}
+
+
 async def _measure_platform(
     options: argparse.Namespace, plan: Plan, cores: Cores, directory: Path, rows: set[str]
 ) -> Figures:
@@ -132,7 +148,7 @@ async def _measure_platform(
     return figures
 
 
-def _settings(plan: Plan, cores: Cores) -> dict[str, Any]:
+def _settings(plan: Plan | WallsPlan, cores: Cores) -> dict[str, Any]:
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": machine.python_version(),
@@ -143,10 +159,15 @@ def _settings(plan: Plan, cores: Cores) -> dict[str, Any]:
 
 
 def _print(
-    scale: str, found: list[tuple[Result, str]], figures: dict[str, Figures], cores: Cores, plan: Plan, seconds: float
-) -> None:
+    scale: str, found: list[tuple[Result, str]], figures: dict[str, Figures], cores: Cores, plan: Plan | WallsPlan,
+    seconds: float,
+) -> None:  # fmt: skip
     pinned = "server on a core of its own" if cores.server else "nothing pinned: this machine has one core"
-    print(f"\n{scale}: {plan.chargers} chargers, {plan.seconds:g} s measured, {pinned}; the run took {seconds:.0f} s\n")
+    if isinstance(plan, WallsPlan):
+        size = f"{plan.sessions} sessions of {plan.cpos} CPOs"
+    else:
+        size = f"{plan.chargers} chargers, {plan.seconds:g} s measured"
+    print(f"\n{scale}: {size}, {pinned}; the run took {seconds:.0f} s\n")
     print(report.table(found))
     for name, one in figures.items():
         for line in report.notes(name, one):

@@ -63,6 +63,18 @@ class Plan:
         return self.crowd + self.command_chargers
 
 
+@dataclass(frozen=True, slots=True)
+class WallsPlan:
+    """How many sessions of how many CPOs; of how many CPOs every page is read, how many pages of the nation, and how
+    often a query is compared with itself without walls."""
+
+    cpos: int = 50
+    sessions: int = 1_000_000
+    read_cpos: int = 3
+    nation_pages: int = 300
+    pairs: int = 600
+
+
 NATION = Plan(chargers=5000, storm=10_000, connect_rate=600.0)
 
 

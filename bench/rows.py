@@ -1,5 +1,6 @@
 """The tables: what is measured and what must hold, at the scale of a town (2,000 chargers) and of a nation (5,000,
-10,000 in its storm). To add a row, add a `Row` and its figure in `phases.py`."""
+10,000 in its storm), and behind the walls (a million sessions of fifty CPOs). To add a row, add a `Row` and its
+figure in `phases.py` or `walls.py`."""
 
 from __future__ import annotations
 
@@ -82,7 +83,21 @@ NATION = (
     Row("calm", "in the storm, × quiet", "storm_slowdown", "×", "value", 3, 2, none_of="remote_start_lost"),
 )
 
-ROWS = {"town": TOWN, "nation": NATION}
+_SEEN = "pages_wrong"  # pages that do not add up to the sessions the reader may see
+WALLS = (
+    Row("walls", "session list, newest first, p50", "newest_p50_ms", "ms"),
+    Row(
+        "walls", "session list, newest first, p95 of every page", "newest_p95_ms", "ms", "value", 100, 25, none_of=_SEEN
+    ),
+    Row(
+        "walls", "session list, oldest first, p95 of every page", "oldest_p95_ms", "ms", "value", 100, 25, none_of=_SEEN
+    ),
+    Row("walls", "row policies, as the owner subtracted", "policy_ms", "ms"),
+    Row("walls", "check of the token", "token_ms", "ms"),
+    Row("walls", "authorization, of the list's median", "authorization_share", "×", "value", 0.10, 0.05),
+)
+
+ROWS = {"town": TOWN, "nation": NATION, "walls": WALLS}
 KEYS = tuple(dict.fromkeys(row.key for rows in ROWS.values() for row in rows))
 
 

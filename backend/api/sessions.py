@@ -12,7 +12,7 @@ from backend.api.paging import CountedList, Paging
 from backend.api.problems import responses
 from backend.domain.caller import Caller
 from backend.domain.roles import Permission
-from backend.services.sessions import BillingState, Session, SessionDetail, SessionFilter
+from backend.services.sessions import BillingState, Session, SessionDetail, SessionFilter, SessionOrder
 
 router = APIRouter(prefix="/api/sessions", tags=["sessions"])
 Reader = Annotated[Caller, Depends(allow(Permission.SESSIONS_READ))]
@@ -40,10 +40,14 @@ async def list_sessions(
     caller: Reader,
     page: Annotated[Paging, Depends()],
     wanted: Annotated[SessionFilter, Depends(_wanted)],
+    order: Annotated[
+        SessionOrder, Query(description="`newest` or `oldest` first, by the begin; keep it from page to page.")
+    ] = SessionOrder.NEWEST,
     count: Annotated[bool, Query(description="Also count the sessions of all pages.")] = False,
 ) -> CountedList[Session]:
-    """Newest first."""
-    return page.counted(await services.sessions.list(caller.scope, page.request, wanted, count=count))
+    """Newest first, or oldest."""
+    found = await services.sessions.list(caller.scope, page.request, wanted, order_by=order, count=count)
+    return page.counted(found)
 
 
 @router.get("/{session_id}", summary="Read a session with its readings", responses=responses(404))

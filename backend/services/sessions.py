@@ -29,6 +29,13 @@ class BillingState(StrEnum):
     VOID = "void"
 
 
+class SessionOrder(StrEnum):
+    """In which direction of time a list runs, by the begin of the sessions."""
+
+    NEWEST = "newest"
+    OLDEST = "oldest"
+
+
 class Session(Record):
     """A charging session."""
 
@@ -114,11 +121,18 @@ class Sessions:
         self._database = database
 
     async def list(
-        self, scope: Scope, page: PageRequest, wanted: SessionFilter, *, count: bool = False
+        self,
+        scope: Scope,
+        page: PageRequest,
+        wanted: SessionFilter,
+        *,
+        order_by: SessionOrder = SessionOrder.NEWEST,
+        count: bool = False,
     ) -> Page[Session]:
-        """Newest first. `count` adds how many the filter matches."""
+        """Newest or oldest first, by the begin. `count` adds how many the filter matches."""
         where = [*own_rows(scope), *_conditions(wanted)]
-        order = [("started_at", "desc"), ("id", "desc")]
+        direction = "desc" if order_by is SessionOrder.NEWEST else "asc"
+        order = [("started_at", direction), ("id", direction)]
         found = await select_page(
             self._database, "session_details", Session, page, scope=scope, where=where, order=order
         )

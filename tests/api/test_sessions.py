@@ -38,6 +38,20 @@ async def test_sessions_come_newest_first_and_page_through_all(world: World) -> 
     assert begins == sorted(begins, reverse=True)
 
 
+async def test_the_list_runs_in_both_directions_of_time(world: World) -> None:
+    for number, minutes in enumerate((5, 5, 4, 3, 3, 1), 1):
+        at = (NOW - timedelta(minutes=minutes)).isoformat()  # some begin at the same moment
+        await world.add_session(world.own, started_at=at, evse_id=number)
+    newest = await _ids(world, limit=200)
+    client, oldest, cursor = await world.client("noc_analyst"), [], ""
+    while cursor is not None:
+        after = {"cursor": cursor} if cursor else {}
+        page = await client.get("/api/sessions", params={"order": "oldest", "limit": 3, **after})
+        oldest += [session["id"] for session in page.json()["items"]]
+        cursor = page.json()["next_cursor"]
+    assert oldest == newest[::-1] and len(oldest) == 8
+
+
 async def test_filters_narrow_the_list_and_the_count_agrees(world: World) -> None:
     running = (await world.running_session(world.own, id_token="Card-9"))["id"]
     own, other = world.own.session_id, world.other.session_id

@@ -85,6 +85,17 @@ def test_a_storm_beside_commands_and_a_few_chargers_are_measured(tmp_path: Path)
     assert min(figures["storm_slowdown"], figures["cost_growth"]) > 0
 
 
+def test_the_session_list_is_read_to_its_end_in_both_orders(tmp_path: Path) -> None:
+    saved = tmp_path / "latest.json"
+    sizes = ("--scale", "walls", "--save", str(saved))
+    done = subprocess.run(_command(*sizes), cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    figures = json.loads(saved.read_text())["walls"]["platform"]
+    assert figures["pages_wrong"] == 0
+    assert figures["newest_pages"] == figures["oldest_pages"] == 3 * 10 + 10  # three CPOs of 500 each
+    assert figures["token_ms"] > 0
+
+
 def test_interrupted_it_stops_what_it_started(tmp_path: Path) -> None:
     bench = subprocess.Popen(
         _command("--only", "baseline", "--seconds", "60", "--save", str(tmp_path / "latest.json")),

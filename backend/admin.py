@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import getpass
+import json
 import logging
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 from pydantic import ValidationError
@@ -16,11 +18,12 @@ from pydantic import ValidationError
 from backend.database import Database, open_database
 from backend.doctor import examine
 from backend.domain.caller import Caller
-from backend.domain.errors import DomainError, NotFound
+from backend.domain.errors import Conflict, DomainError, NotFound
 from backend.domain.scope import SYSTEM
 from backend.logs import set_up_logs
 from backend.migrate import latest_version
 from backend.services.api_keys import KeyRequest, KeyRole
+from backend.services.audit_proof import AuditProof, End
 from backend.services.demo import DEMO_PASSWORD, DEMO_PEOPLE, seed_demo
 from backend.services.directory import Directory, build_directory
 from backend.services.records import PageRequest
@@ -99,6 +102,19 @@ async def _mails(asked: argparse.Namespace, _database: Database, services: Direc
         tried = f"  (tried {mail.attempts} times: {mail.reason})" if mail.reason else ""
         print(f"{mail.created_at}  to {mail.letter.to}{tried}\nSubject: {mail.letter.subject}\n\n{mail.letter.body}")
     print(f"{len(mails)} mails wait.", file=sys.stderr)
+
+
+async def _verify_audit(asked: argparse.Namespace, database: Database, _services: Directory) -> None:
+    anchors = asked.anchors and Path(asked.anchors)
+    known = json.loads(anchors.read_text()) if anchors and anchors.exists() else {}
+    proof = await AuditProof(database).verify({chain: End(*end) for chain, end in known.items()})
+    for fault in proof.faults:
+        print(f"FAIL  chain {fault.chain}, row {fault.seq}: {fault.fault}")
+    if proof.faults:
+        raise Conflict("The audit log is not what was written.", code="audit_broken")
+    if anchors:
+        anchors.write_text(json.dumps(proof.ends, indent=1))
+    print(f"The audit log holds: {proof.checked} rows in {len(proof.ends)} chains.")
 
 
 async def _rotate_secrets(_asked: argparse.Namespace, database: Database, services: Directory) -> None:
@@ -180,6 +196,8 @@ def _parser() -> argparse.ArgumentParser:
 
     command("migrate", _migrate, "Bring the database up to date.")
     command("rotate-secrets", _rotate_secrets, "Seal every stored secret anew with the current UNIEV_SECRET_KEY.")
+    proof = command("verify-audit", _verify_audit, "Prove that no row of the audit log was removed, changed or moved.")
+    proof.add_argument("--anchors", metavar="FILE", help="compare with the ends kept there, then keep today's there")
     command("seed-demo", _seed_demo, "Fill in the demo nation.")
     command("doctor", None, "Check database, ports, versions and disk, and say what to do.")
     return parser

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from ipaddress import ip_address
 from typing import Annotated
 
 from fastapi import Depends, Request, Security
@@ -31,17 +33,25 @@ def directory(request: Request) -> Directory:
 Services = Annotated[Directory, Depends(directory)]
 
 
+def sender(request: Request) -> str | None:
+    """The network address that the request came from; behind a proxy that uvicorn trusts, the one it tells."""
+    try:
+        return str(ip_address(request.client.host)) if request.client else None
+    except ValueError:  # what a proxy passed on is no address
+        return None
+
+
 async def identify(request: Request, services: Services, bearer: Bearer, api_key: ApiKeyText) -> Caller:
     """Who calls, by access token or API key. Raises Unauthenticated."""
-    request_id = request.scope.get("state", {}).get("request_id")
+    request_id, address = request.scope.get("state", {}).get("request_id"), sender(request)
     if "authorization" in request.headers:  # if it does not hold, a good key beside it does not excuse it
         if bearer is None:
             raise Unauthenticated("The Authorization header is not of the form `Bearer <access token>`.")
         caller = services.tokens.read(bearer.credentials, request_id)
         await services.standing.check(caller)
-        return caller
+        return replace(caller, address=address)
     if api_key:
-        return await services.api_keys.recognise(api_key, request_id)
+        return replace(await services.api_keys.recognise(api_key, request_id), address=address)
     raise Unauthenticated("Send an access token (Authorization: Bearer) or an API key (X-API-Key).")
 
 

@@ -1,7 +1,8 @@
 """The direct transport: asyncpg to PostgreSQL, speaking the JSON that PostgREST speaks.
 
 The platform's own calls (scope "system") cost one round trip: connections already stand in `service_role`.
-Anyone else's run in a transaction that first steps down to `authenticated` with the caller's claims.
+Anyone else's run in a transaction that first steps down to `authenticated` with the caller's claims; what the platform
+does in somebody's name runs in one that names them.
 """
 
 import asyncio
@@ -37,6 +38,7 @@ STATEMENT_TIMEOUT_S = 8.0
 _ATTEMPTS = 4  # of what may be repeated after a lost connection
 _PAUSE_S = 0.15
 _STEP_DOWN = "select set_config('role', 'authenticated', true), set_config('request.jwt.claims', $1, true)"
+_NAMED = "select set_config('request.jwt.claims', $1, true)"
 
 Builder = Callable[[Catalogue], tuple[str, list[Any]]]
 
@@ -224,15 +226,19 @@ class DirectDatabase:
 
 
 async def _fetch(connection: Connection, statement: str, parameters: list[Any], scope: Scope) -> Any:
-    if scope.is_system:
+    if scope.is_system and scope.origin is None:
         return await connection.fetchval(statement, *parameters)
     async with connection.transaction():
-        await connection.execute(_STEP_DOWN, claims(scope))
+        await connection.execute(_NAMED if scope.is_system else _STEP_DOWN, claims(scope))
         return await connection.fetchval(statement, *parameters)
 
 
 def claims(scope: Scope) -> str:
-    """The JWT claims of a scope, as a hosted project's token would carry them (JSON text)."""
-    metadata = {"cpo_id": scope.cpo_id, "role": scope.role}
-    document = {"role": "authenticated", "sub": scope.user_id, "app_metadata": metadata}
+    """The JWT claims of a scope, as a hosted project's token would carry them, and who acts (JSON text)."""
+    document: dict[str, Any] = {"role": "service_role"}
+    if not scope.is_system:
+        metadata = {"cpo_id": scope.cpo_id, "role": scope.role}
+        document = {"role": "authenticated", "sub": scope.user_id, "app_metadata": metadata}
+    if scope.origin is not None:
+        document["origin"] = scope.origin
     return msgspec.json.encode(document).decode()

@@ -5,6 +5,7 @@ The service key would pass every row policy, so each request of a person names t
 """
 
 import asyncio
+import base64
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -153,10 +154,14 @@ class _Query(Protocol):
 
 
 def _caller(scope: Scope) -> dict[str, str]:
-    """The headers that `private.pre_request()` reads; none for the platform itself."""
-    if scope.is_system:
-        return {}
-    named = {"x-user-role": scope.role, "x-user-id": scope.user_id, "x-cpo-id": scope.cpo_id}
+    """The headers that `private.pre_request()` reads; none for the platform itself, unless it acts for somebody.
+
+    The origin holds names in any script and whatever a client calls itself, so it travels as base64 of JSON.
+    """
+    origin = base64.b64encode(msgspec.json.encode(scope.origin)).decode() if scope.origin else None
+    named = {"x-origin": origin}
+    if not scope.is_system:
+        named |= {"x-user-role": scope.role, "x-user-id": scope.user_id, "x-cpo-id": scope.cpo_id}
     return {name: value for name, value in named.items() if value is not None}
 
 

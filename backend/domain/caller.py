@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from backend.domain.scope import SYSTEM, Scope
+from backend.domain.scope import PLATFORM_ROLE, SYSTEM, Origin, Scope
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who acts. `scope` decides what the database lets through; `name` is what people read in the audit log.
 
-    `request_id` joins the audit row with the request's log lines; None outside a request.
+    `request_id` joins the audit row with the request's log lines, `address` says where it came from; None outside a
+    request. The scope carries all of it, so that whatever is changed through it is audited in this name.
     """
 
     scope: Scope
     name: str
     request_id: str | None = None
+    address: str | None = None
+
+    def __post_init__(self) -> None:
+        origin = Origin(self.scope.user_id, self.scope.role, self.name, self.address, self.request_id)
+        object.__setattr__(self, "scope", replace(self.scope, origin=origin))
+
+    @property
+    def as_platform(self) -> Scope:
+        """The platform's own rights, for what was checked before and row policies refuse; audited as the caller."""
+        return Scope(PLATFORM_ROLE, origin=self.scope.origin)
 
 
 PLATFORM = Caller(SYSTEM, "platform")

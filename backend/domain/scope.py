@@ -1,6 +1,6 @@
 """Who asks. Every call to the database carries a Scope; the row policies decide by it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from backend.domain.roles import Role
 
@@ -9,16 +9,29 @@ DOMAIN_ROLES = tuple(role.value for role in Role)
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Who acts, as the audit log names them, whatever rights the call has. `address`: that of the request's sender."""
+
+    id: str | None
+    role: str
+    name: str
+    address: str | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Scope:
     """Who asks, in which role, for which CPO.
 
     `role` is "system" (the platform itself: OCPP server, worker; row policies do not apply) or one of
-    DOMAIN_ROLES. `user_id` and `cpo_id` are UUIDs as text. Raises ValueError for an unknown role.
+    DOMAIN_ROLES. `user_id` and `cpo_id` are UUIDs as text. With an `origin`, changes are audited in that name.
+    Raises ValueError for an unknown role.
     """
 
     role: str
     user_id: str | None = None
     cpo_id: str | None = None
+    origin: Origin | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.role != PLATFORM_ROLE and self.role not in DOMAIN_ROLES:

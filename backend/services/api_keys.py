@@ -16,7 +16,6 @@ from backend.database import Database, Row
 from backend.domain.caller import Caller
 from backend.domain.errors import NotFound, Unauthenticated
 from backend.domain.scope import SYSTEM, Scope
-from backend.services.audit import Audit
 from backend.services.cpos import Cpos, CpoStatus
 from backend.services.records import Page, PageRequest, Record, own_rows, select_page
 from backend.services.users import cpo_for_role, may_give
@@ -68,9 +67,8 @@ class KeyRequest:
 class ApiKeys:
     """Makes, lists, revokes and recognises API keys."""
 
-    def __init__(self, database: Database, audit: Audit, cpos: Cpos, now: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, cpos: Cpos, now: Callable[[], datetime]) -> None:
         self._database = database
-        self._audit = audit
         self._cpos = cpos
         self._now = now
 
@@ -96,14 +94,6 @@ class ApiKeys:
         }
         rows = await self._database.insert("api_keys", [row], scope=caller.scope, columns=ApiKey.columns())
         made = ApiKey.model_validate(rows[0])
-        await self._audit.record(
-            caller,
-            "api_key.create",
-            "api_key",
-            made.id,
-            cpo_id=made.cpo_id,
-            after=made.model_dump(mode="json"),
-        )
         return NewApiKey(**made.model_dump(), key=key)
 
     async def revoke(self, caller: Caller, key_id: str) -> None:
@@ -119,7 +109,6 @@ class ApiKeys:
         if key.revoked_at is not None:
             return
         await self._database.update("api_keys", {"revoked_at": "now"}, scope=caller.scope, where=where, columns="id")
-        await self._audit.record(caller, "api_key.revoke", "api_key", key.id, cpo_id=key.cpo_id)
 
     async def recognise(self, key: str, request_id: str | None) -> Caller:
         """Who calls with this key. Raises Unauthenticated if it is unknown or ended, or its CPO is not active."""

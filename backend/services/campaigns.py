@@ -13,7 +13,6 @@ from backend.database import SYSTEM, Database
 from backend.domain.caller import Caller
 from backend.domain.errors import Conflict, InvalidInput, NotFound
 from backend.domain.scope import Scope
-from backend.services.audit import Audit
 from backend.services.cpos import Cpos
 from backend.services.records import Page, PageRequest, Record, given, own_rows, select_page
 
@@ -144,9 +143,8 @@ class DryRun(BaseModel):
 class Campaigns:
     """Reads and moves campaigns in the caller's scope."""
 
-    def __init__(self, database: Database, audit: Audit, cpos: Cpos) -> None:
+    def __init__(self, database: Database, cpos: Cpos) -> None:
         self._database = database
-        self._audit = audit
         self._cpos = cpos
 
     async def list(self, scope: Scope, page: PageRequest, state: CampaignState | None = None) -> Page[Campaign]:
@@ -178,9 +176,7 @@ class Campaigns:
         row = {**values, "filter": _told(values["filter"]), "cpo_id": cpo.id, "created_by": caller.scope.user_id,
                "created_by_name": caller.name}  # fmt: skip
         [made] = await self._database.insert("campaigns", [row], scope=caller.scope, columns="id")
-        campaign = await self.get(caller.scope, made["id"])
-        await self._note(caller, "campaign.create", campaign, after=campaign.model_dump(mode="json"))
-        return campaign
+        return await self.get(caller.scope, made["id"])
 
     async def delete(self, caller: Caller, campaign_id: str) -> None:
         """Removes a draft. Raises NotFound (`campaign_not_found`), Conflict (`campaign_state_conflict`)."""
@@ -188,7 +184,6 @@ class Campaigns:
         if before.state is not CampaignState.DRAFT:
             raise Conflict("Only a draft can be deleted; what ran stays as evidence.", code="campaign_state_conflict")
         await self._database.delete("campaigns", scope=caller.scope, where=[("id", "eq", campaign_id)], columns="id")
-        await self._note(caller, "campaign.delete", before, before=before.model_dump(mode="json"))
 
     async def dry_run(self, scope: Scope, campaign_id: str) -> DryRun:
         """Who would be touched, in how many waves. Raises NotFound (`campaign_not_found`)."""
@@ -210,20 +205,20 @@ class Campaigns:
         Raises NotFound (`campaign_not_found`), Conflict (`campaign_state_conflict`,
         `campaign_empty_conflict`, `campaign_changed_conflict`).
         """
-        before = await self.get(caller.scope, campaign_id)
+        await self.get(caller.scope, campaign_id)
         arguments = {"p_campaign_id": campaign_id, "p_expected": expected}
-        await self._database.call("start_campaign", arguments, scope=SYSTEM)
-        return await self._moved(caller, "campaign.start", before)
+        await self._database.call("start_campaign", arguments, scope=caller.as_platform)
+        return await self.get(caller.scope, campaign_id)
 
     async def move(self, caller: Caller, campaign_id: str, state: CampaignState) -> Campaign:
         """Pauses, resumes (`running`) or aborts.
 
         Raises NotFound (`campaign_not_found`), Conflict (`campaign_state_conflict`).
         """
-        before = await self.get(caller.scope, campaign_id)
+        await self.get(caller.scope, campaign_id)
         arguments = {"p_campaign_id": campaign_id, "p_state": state.value}
-        await self._database.call("move_campaign", arguments, scope=SYSTEM)
-        return await self._moved(caller, f"campaign.{state.value}", before)
+        await self._database.call("move_campaign", arguments, scope=caller.as_platform)
+        return await self.get(caller.scope, campaign_id)
 
     async def targets(
         self, scope: Scope, page: PageRequest, campaign_id: str, state: TargetState | None = None
@@ -241,19 +236,6 @@ class Campaigns:
         arguments = {"p_campaign_id": campaign_id, "p_after_wave": wave, "p_after_place": place, "p_limit": limit}
         found: dict[str, Any] = await self._database.call("preview_campaign", arguments, scope=SYSTEM)
         return found
-
-    async def _moved(self, caller: Caller, action: str, before: Campaign) -> Campaign:
-        after = await self.get(caller.scope, before.id)
-        if after.state is not before.state:
-            shown: dict[str, dict[str, Any]] = {
-                "before": {"state": before.state},
-                "after": {"state": after.state, "name": after.name},
-            }
-            await self._note(caller, action, after, **shown)
-        return after
-
-    async def _note(self, caller: Caller, action: str, campaign: Campaign, **values: Mapping[str, Any]) -> None:
-        await self._audit.record(caller, action, "campaign", campaign.id, cpo_id=campaign.cpo_id, **values)
 
 
 class CampaignClock:

@@ -16,8 +16,7 @@ from backend.domain.caller import Caller
 from backend.domain.charger_password import hash_password
 from backend.domain.errors import Conflict, Forbidden, InvalidInput, NotFound
 from backend.domain.roles import Permission, allows
-from backend.domain.scope import SYSTEM, Scope
-from backend.services.audit import Audit
+from backend.domain.scope import Scope
 from backend.services.records import Page, PageRequest, Record, given, own_rows, select_page, within
 from backend.services.stations import Stations
 
@@ -90,9 +89,8 @@ class ChargerFilter:
 class Chargers:
     """Reads and changes chargers in the caller's scope."""
 
-    def __init__(self, database: Database, audit: Audit, stations: Stations) -> None:
+    def __init__(self, database: Database, stations: Stations) -> None:
         self._database = database
-        self._audit = audit
         self._stations = stations
 
     async def list(self, scope: Scope, page: PageRequest, wanted: ChargerFilter) -> Page[Charger]:
@@ -131,9 +129,7 @@ class Chargers:
         row = {**values, "password_hash": password_hash, "request_id": str(uuid4())}
         arguments = {"p_charger": row, "p_connector_count": connector_count}
         await self._database.call("register_charger", arguments, scope=caller.scope)
-        charger = await self.get(caller.scope, values["id"])
-        await self._note(caller, "charger.create", charger, after=charger.model_dump(mode="json"))
-        return charger
+        return await self.get(caller.scope, values["id"])
 
     async def update(self, caller: Caller, charger_id: str, changes: Mapping[str, Any]) -> Charger:
         """Changes the given columns; `password` replaces the Basic password, null removes it.
@@ -149,22 +145,14 @@ class Chargers:
             password = changes["password"]
             values["password_hash"] = hash_password(password.encode()) if password else None
         await self._write(caller, charger_id, values)
-        after = await self.get(caller.scope, charger_id)
-        await self._note(
-            caller,
-            "charger.update",
-            after,
-            before=before.model_dump(mode="json"),
-            after={**after.model_dump(mode="json"), "password_changed": "password" in changes},
-        )
-        return after
+        return await self.get(caller.scope, charger_id)
 
     async def delete(self, caller: Caller, charger_id: str) -> None:
         """Removes a charger that never had a session.
 
         Raises NotFound (`charger_not_found`), Conflict (`charger_in_use`).
         """
-        before = await self.get(caller.scope, charger_id)
+        await self.get(caller.scope, charger_id)
         try:
             await self._database.delete(
                 "chargers", scope=caller.scope, where=_row(caller.scope, charger_id), columns="id"
@@ -172,7 +160,6 @@ class Chargers:
         except InvalidInput as error:  # a session still refers to it
             detail = "The charger has sessions, so it stays; take it out of service instead."
             raise Conflict(detail, code="charger_in_use") from error
-        await self._note(caller, "charger.delete", before, before=before.model_dump(mode="json"))
 
     async def approve(self, caller: Caller, charger_id: str, station_id: str) -> Charger:
         """Gives a discovered charger a station and lets it work.
@@ -183,47 +170,29 @@ class Chargers:
         _must_approve(caller.scope)
         arguments = {"p_charger_id": charger_id, "p_station_id": station_id}
         # As the platform: the charger's connectors and connection belong to nobody until now.
-        await self._database.call("approve_charger", arguments, scope=SYSTEM)
-        charger = await self.get(caller.scope, charger_id)
-        await self._note(caller, "charger.approve", charger, after=charger.model_dump(mode="json"))
-        return charger
+        await self._database.call("approve_charger", arguments, scope=caller.as_platform)
+        return await self.get(caller.scope, charger_id)
 
     async def reject(self, caller: Caller, charger_id: str) -> Charger:
         """Refuses a charger: its next boot is answered `Rejected`. Raises Forbidden, NotFound."""
         _must_approve(caller.scope)
-        before = await self.get(caller.scope, charger_id)
+        await self.get(caller.scope, charger_id)
         await self._write(caller, charger_id, {"registration": Registration.REJECTED.value})
-        after = await self.get(caller.scope, charger_id)
-        await self._note(
-            caller,
-            "charger.reject",
-            after,
-            before={"registration": before.registration},
-            after={"registration": after.registration},
-        )
-        return after
+        return await self.get(caller.scope, charger_id)
 
     async def want(self, caller: Caller, charger_id: str, availability: Availability) -> Charger:
         """Records whether the operator wants it in service. Raises NotFound (`charger_not_found`)."""
-        before = await self.get(caller.scope, charger_id)
+        await self.get(caller.scope, charger_id)
         # As the platform: an operator may take a charger out of service without owning its master data.
         where = _row(caller.scope, charger_id)
         await self._database.update(
             "chargers",
             {"availability": availability.value, "updated_at": "now"},
-            scope=SYSTEM,
+            scope=caller.as_platform,
             where=where,
             columns="id",
         )
-        after = await self.get(caller.scope, charger_id)
-        await self._note(
-            caller,
-            "charger.availability",
-            after,
-            before={"availability": before.availability},
-            after={"availability": after.availability},
-        )
-        return after
+        return await self.get(caller.scope, charger_id)
 
     async def _same_cpo(self, scope: Scope, charger: Charger, station_id: str) -> None:
         station = await self._stations.get(scope, station_id)
@@ -238,9 +207,6 @@ class Chargers:
             where=_row(caller.scope, charger_id),
             columns="id",
         )
-
-    async def _note(self, caller: Caller, action: str, charger: Charger, **values: Mapping[str, Any]) -> None:
-        await self._audit.record(caller, action, "charger", charger.id, cpo_id=charger.cpo_id, **values)
 
 
 def _row(scope: Scope, charger_id: str) -> list[Condition]:

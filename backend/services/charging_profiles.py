@@ -16,7 +16,6 @@ from backend.domain.caller import Caller
 from backend.domain.charging import likely_ongoing
 from backend.domain.errors import Conflict, InvalidInput, NotFound
 from backend.domain.scope import Scope
-from backend.services.audit import Audit
 from backend.services.chargers import Chargers
 from backend.services.commands import Command, Commands, Delivery
 from backend.services.cpos import Cpos
@@ -134,11 +133,10 @@ class ChargingProfiles:
     """Templates in the caller's scope, and their way to chargers."""
 
     def __init__(
-        self, database: Database, audit: Audit, cpos: Cpos, chargers: Chargers, commands: Commands,
+        self, database: Database, cpos: Cpos, chargers: Chargers, commands: Commands,
         now: Callable[[], datetime],
     ) -> None:  # fmt: skip
         self._database = database
-        self._audit = audit
         self._cpos = cpos
         self._chargers = chargers
         self._commands = commands
@@ -172,16 +170,14 @@ class ChargingProfiles:
         owner = (await self._cpos.get(caller.scope, chosen)).id
         arguments = {"p_cpo_id": owner, "p_profile": {**values, "id": str(uuid4())}}
         made = await self._database.call("create_charging_profile", arguments, scope=caller.scope)
-        profile = await self.get(caller.scope, str(made))
-        await self._note(caller, "charging_profile.create", profile, after=profile.model_dump(mode="json"))
-        return profile
+        return await self.get(caller.scope, str(made))
 
     async def update(self, caller: Caller, profile_id: str, changes: Mapping[str, Any]) -> ChargingProfile:
         """Changes a template; chargers keep what they were sent.
 
         Raises NotFound (`charging_profile_not_found`), Conflict (`charging_profile_exists`), InvalidInput.
         """
-        before = await self.get(caller.scope, profile_id)
+        await self.get(caller.scope, profile_id)
         values = {**changes, "updated_at": "now"}
         try:
             await self._database.update(
@@ -190,17 +186,13 @@ class ChargingProfiles:
         except Conflict as error:
             detail = "The CPO has a charging profile with this name or number already."
             raise Conflict(detail, code="charging_profile_exists") from error
-        after = await self.get(caller.scope, profile_id)
-        dumps = {"before": before.model_dump(mode="json"), "after": after.model_dump(mode="json")}
-        await self._note(caller, "charging_profile.update", after, **dumps)
-        return after
+        return await self.get(caller.scope, profile_id)
 
     async def delete(self, caller: Caller, profile_id: str) -> None:
         """Removes a template; chargers keep what they were sent. Raises NotFound (`charging_profile_not_found`)."""
-        before = await self.get(caller.scope, profile_id)
+        await self.get(caller.scope, profile_id)
         where = _row(caller.scope, profile_id)
         await self._database.delete("charging_profiles", scope=caller.scope, where=where, columns="id")
-        await self._note(caller, "charging_profile.delete", before, before=before.model_dump(mode="json"))
 
     async def apply(
         self, caller: Caller, charger_id: str, profile_id: str, connector_id: int, session_id: str | None,
@@ -276,9 +268,6 @@ class ChargingProfiles:
             )
             raise Conflict(detail, code="session_doubtful")
         return row["transaction_id"], row["evse_id"]
-
-    async def _note(self, caller: Caller, action: str, profile: ChargingProfile, **values: Mapping[str, Any]) -> None:
-        await self._audit.record(caller, action, "charging_profile", profile.id, cpo_id=profile.cpo_id, **values)
 
 
 def _check_target(purpose: Purpose, connector_id: int, session_id: str | None) -> None:

@@ -58,6 +58,7 @@ class Directory:
     alarms: Alarms
     analytics: Analytics
     api_keys: ApiKeys
+    audit: Audit
     authority: Authority
     certificates: Certificates
     campaigns: Campaigns
@@ -112,46 +113,42 @@ def build_directory(
     storage, rules = storage or NoStorage(), rules or FileRules()
     audit, passwords, vault = Audit(database), Passwords(), Vault(secret_key, former_keys)
     cpos, sessions, tokens = Cpos(database, audit), Sessions(database), Tokens(database, secret_key, now)
-    stations = Stations(database, audit, cpos)
-    chargers = Chargers(database, audit, stations)
+    stations = Stations(database, cpos)
+    chargers = Chargers(database, stations)
     commands = Commands(database, chargers, sessions)
     authority = Authority(database, vault, now)
-    certificates = Certificates(database, audit, chargers, commands, authority, now)
+    certificates = Certificates(database, chargers, commands, authority, now)
     return Directory(
-        alarms=Alarms(database),
-        analytics=Analytics(database),
-        api_keys=ApiKeys(database, audit, cpos, now),
-        authority=authority,
-        certificates=certificates,
-        campaigns=Campaigns(database, audit, cpos),
+        alarms=Alarms(database), analytics=Analytics(database),
+        api_keys=ApiKeys(database, cpos, now),
+        audit=audit, authority=authority, certificates=certificates,
+        campaigns=Campaigns(database, cpos),
         chargers=chargers,
-        charging_profiles=ChargingProfiles(database, audit, cpos, chargers, commands, now),
+        charging_profiles=ChargingProfiles(database, cpos, chargers, commands, now),
         commands=commands,
         configurations=Configurations(database, chargers),
         connectors=Connectors(database),
         cpos=cpos,
         file_links=FileLinks(database, storage, rules),
-        firmware=Firmware(database, audit, cpos, chargers, storage, rules, now),
+        firmware=Firmware(database, cpos, chargers, storage, rules, now),
         fleet=Fleet(database),
-        id_tokens=IdTokens(database, audit, cpos),
-        local_lists=LocalLists(database, audit, chargers),
+        id_tokens=IdTokens(database, cpos),
+        local_lists=LocalLists(database, chargers),
         log_jobs=LogJobs(database, audit, chargers, storage, rules, now),
         logins=Logins(database, cpos, passwords, tokens, Attempts(time.monotonic), now),
         mails=Mails(database, vault),
         messages=Messages(database, chargers, Mask(secret_key.encode())),
-        normalising_rules=NormalisingRules(database, audit),
+        normalising_rules=NormalisingRules(database),
         quirks=Quirks(database, chargers),
         readiness=ReadinessCheck(database, now, free_bytes),
         reservations=Reservations(database, commands),
         reviews=Reviews(database),
-        security=Security(database, audit, chargers, commands, certificates),
-        sessions=sessions,
+        security=Security(database, chargers, commands, certificates),
+        sessions=sessions, stations=stations,
         standing=Standing(database, cpos, now),
-        stations=stations,
-        templates=Templates(database, audit, cpos, chargers),
-        tags=Tags(database, audit),
+        templates=Templates(database, cpos, chargers),
+        tags=Tags(database), tokens=tokens,
         timeline=Timeline(database, chargers),
-        tokens=tokens,
         users=Users(database, audit, cpos, passwords),
         vault=vault,
-    )
+    )  # fmt: skip

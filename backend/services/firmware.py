@@ -16,7 +16,6 @@ from backend.domain.caller import Caller
 from backend.domain.errors import Conflict, InvalidInput, NotFound
 from backend.domain.files import FileRules, Storage, content_name, new_token, shown_name, token_hash
 from backend.domain.scope import Scope
-from backend.services.audit import Audit
 from backend.services.chargers import Chargers
 from backend.services.commands import Delivery
 from backend.services.cpos import Cpos
@@ -116,11 +115,10 @@ class Firmware:
     """Keeps files and starts jobs."""
 
     def __init__(
-        self, database: Database, audit: Audit, cpos: Cpos, chargers: Chargers, storage: Storage, rules: FileRules,
+        self, database: Database, cpos: Cpos, chargers: Chargers, storage: Storage, rules: FileRules,
         now: Callable[[], datetime],
     ) -> None:  # fmt: skip
         self._database = database
-        self._audit = audit
         self._cpos = cpos
         self._chargers = chargers
         self._storage = storage
@@ -159,21 +157,21 @@ class Firmware:
         row = {**facts, "name": shown_name(facts["name"]) or "firmware.bin", "cpo_id": cpo.id, "content_name": content,
                "size_bytes": kept.size_bytes, "sha256": kept.sha256, "uploaded_by_name": caller.name}  # fmt: skip
         # As the platform: whoever could write this table would choose whose content is read.
-        rows = await self._database.insert("firmware_files", [row], scope=SYSTEM, columns=FirmwareFile.columns())
-        file = FirmwareFile.model_validate(rows[0])
-        await self._note(caller, "firmware_file.create", file, after=file.model_dump(mode="json"))
-        return file
+        rows = await self._database.insert(
+            "firmware_files", [row], scope=caller.as_platform, columns=FirmwareFile.columns()
+        )
+        return FirmwareFile.model_validate(rows[0])
 
     async def delete(self, caller: Caller, file_id: str) -> None:
         """Removes a file. Raises NotFound (`firmware_file_not_found`), Conflict (`firmware_file_in_use`)."""
-        row = await self._row(caller.scope, file_id, "content_name," + FirmwareFile.columns())
-        file = FirmwareFile.model_validate(row)
+        row = await self._row(caller.scope, file_id, "content_name")
         open_jobs = [("firmware_file_id", "eq", file_id), ("status", "in", list(_OPEN))]
         if await self._database.select("firmware_jobs", scope=SYSTEM, columns="id", where=open_jobs, limit=1):
             raise Conflict("A job that is not finished needs this file.", code="firmware_file_in_use")
-        await self._database.delete("firmware_files", scope=SYSTEM, where=[("id", "eq", file_id)], columns="id")
+        await self._database.delete(
+            "firmware_files", scope=caller.as_platform, where=[("id", "eq", file_id)], columns="id"
+        )
         await self._storage.delete(row["content_name"])
-        await self._note(caller, "firmware_file.delete", file, before=file.model_dump(mode="json"))
 
     async def start(self, caller: Caller, charger_id: str, update: Update, delivery: Delivery) -> FirmwareJob:
         """Asks a charger to install firmware.
@@ -223,9 +221,6 @@ class Firmware:
         if not rows:
             raise _no_file()
         return rows[0]
-
-    async def _note(self, caller: Caller, action: str, file: FirmwareFile, **values: Mapping[str, Any]) -> None:
-        await self._audit.record(caller, action, "firmware_file", file.id, cpo_id=file.cpo_id, **values)
 
 
 def _payload(update: Update, location: str, retrieve_at: datetime) -> dict[str, Any]:

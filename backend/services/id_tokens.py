@@ -13,7 +13,6 @@ from backend.database import Condition, Database
 from backend.domain.caller import Caller
 from backend.domain.errors import Conflict, NotFound
 from backend.domain.scope import Scope
-from backend.services.audit import Audit
 from backend.services.cpos import Cpos
 from backend.services.records import Page, PageRequest, Record, given, own_rows, select_page
 
@@ -52,9 +51,8 @@ class IdToken(Record):
 class IdTokens:
     """Reads and changes id tokens in the caller's scope."""
 
-    def __init__(self, database: Database, audit: Audit, cpos: Cpos) -> None:
+    def __init__(self, database: Database, cpos: Cpos) -> None:
         self._database = database
-        self._audit = audit
         self._cpos = cpos
 
     async def list(
@@ -99,13 +97,11 @@ class IdTokens:
             rows = await self._database.insert("id_tokens", [row], scope=caller.scope, columns=IdToken.columns())
         except Conflict as error:
             raise _taken() from error
-        token = IdToken.model_validate(rows[0])
-        await self._note(caller, "id_token.create", token, after=token.model_dump(mode="json"))
-        return token
+        return IdToken.model_validate(rows[0])
 
     async def update(self, caller: Caller, token_id: str, changes: Mapping[str, Any]) -> IdToken:
         """Changes the given columns. Raises NotFound (`id_token_not_found`), Conflict (`id_token_exists`)."""
-        before = await self.get(caller.scope, token_id)
+        await self.get(caller.scope, token_id)
         try:
             rows = await self._database.update(
                 "id_tokens",
@@ -118,24 +114,12 @@ class IdTokens:
             raise _taken() from error
         if not rows:
             raise NotFound("There is no such id token.", code="id_token_not_found")
-        after = IdToken.model_validate(rows[0])
-        await self._note(
-            caller,
-            "id_token.update",
-            after,
-            before=before.model_dump(mode="json"),
-            after=after.model_dump(mode="json"),
-        )
-        return after
+        return IdToken.model_validate(rows[0])
 
     async def delete(self, caller: Caller, token_id: str) -> None:
         """Removes a token; its sessions stay. Raises NotFound (`id_token_not_found`)."""
-        before = await self.get(caller.scope, token_id)
+        await self.get(caller.scope, token_id)
         await self._database.delete("id_tokens", scope=caller.scope, where=_row(caller.scope, token_id), columns="id")
-        await self._note(caller, "id_token.delete", before, before=before.model_dump(mode="json"))
-
-    async def _note(self, caller: Caller, action: str, token: IdToken, **values: Mapping[str, Any]) -> None:
-        await self._audit.record(caller, action, "id_token", token.id, cpo_id=token.cpo_id, **values)
 
 
 def _row(scope: Scope, token_id: str) -> list[Condition]:

@@ -15,7 +15,6 @@ from backend.database import Database
 from backend.domain.caller import Caller
 from backend.domain.errors import Conflict
 from backend.domain.scope import Scope
-from backend.services.audit import Audit
 from backend.services.chargers import Chargers
 from backend.services.commands import Delivery
 from backend.services.records import Page, PageRequest, Record, own_rows, select_page
@@ -102,9 +101,8 @@ class ListWish:
 class LocalLists:
     """Sends local lists and tells what chargers hold."""
 
-    def __init__(self, database: Database, audit: Audit, chargers: Chargers) -> None:
+    def __init__(self, database: Database, chargers: Chargers) -> None:
         self._database = database
-        self._audit = audit
         self._chargers = chargers
 
     async def list(self, scope: Scope, page: PageRequest) -> Page[LocalList]:
@@ -168,13 +166,7 @@ class LocalLists:
         before = await self.get(caller.scope, charger_id)
         row = {"charger_id": charger_id, "cpo_id": before.cpo_id, **changes}
         await self._database.upsert("local_lists", [row], scope=caller.scope, on=["charger_id"], columns="charger_id")
-        after = await self.get(caller.scope, charger_id)
-        kept = {"sync", "max_entries", "max_per_message"}
-        await self._audit.record(
-            caller, "local_list.update", "charger", charger_id, cpo_id=before.cpo_id,
-            before=before.model_dump(mode="json", include=kept), after=after.model_dump(mode="json", include=kept),
-        )  # fmt: skip
-        return after
+        return await self.get(caller.scope, charger_id)
 
     async def _differing(self, scope: Scope, charger_ids: Sequence[str]) -> dict[str, int]:
         if not charger_ids:

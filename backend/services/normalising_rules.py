@@ -14,7 +14,6 @@ from backend.domain.errors import Conflict, NotFound
 from backend.domain.normalising import check_parameters
 from backend.domain.quirks import Quirk
 from backend.domain.scope import Scope
-from backend.services.audit import Audit
 from backend.services.records import Page, PageRequest, Record, select_page
 
 _COMPILED = frozenset({"treatment", "parameters"})
@@ -45,9 +44,8 @@ class NormalisingRule(Record):
 class NormalisingRules:
     """Reads and changes the rules. OCPP servers follow a change within ten seconds."""
 
-    def __init__(self, database: Database, audit: Audit) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._audit = audit
 
     async def list(self, scope: Scope, page: PageRequest) -> Page[NormalisingRule]:
         """In the order in which they apply."""
@@ -72,9 +70,7 @@ class NormalisingRules:
         [made] = await self._database.insert(
             "normalising_rules", [row], scope=caller.scope, columns=NormalisingRule.columns()
         )
-        rule = NormalisingRule.model_validate(made)
-        await self._note(caller, "normalising_rule.create", rule, after=rule.model_dump(mode="json"))
-        return rule
+        return NormalisingRule.model_validate(made)
 
     async def update(self, caller: Caller, rule_id: str, changes: Mapping[str, Any]) -> NormalisingRule:
         """Changes the given columns. Raises Forbidden, NotFound (`rule_not_found`), InvalidInput."""
@@ -85,10 +81,7 @@ class NormalisingRules:
             "normalising_rules", {**changes, "updated_at": "now"}, scope=caller.scope, where=[("id", "eq", rule_id)],
             columns="id",
         )  # fmt: skip
-        after = await self.get(caller.scope, rule_id)
-        shown = {"before": before.model_dump(mode="json"), "after": after.model_dump(mode="json")}
-        await self._note(caller, "normalising_rule.update", after, **shown)
-        return after
+        return await self.get(caller.scope, rule_id)
 
     async def delete(self, caller: Caller, rule_id: str) -> None:
         """Removes a rule that people made. Raises Forbidden, NotFound, Conflict (`rule_shipped`)."""
@@ -98,7 +91,3 @@ class NormalisingRules:
         await self._database.delete(
             "normalising_rules", scope=caller.scope, where=[("id", "eq", rule_id)], columns="id"
         )
-        await self._note(caller, "normalising_rule.delete", before, before=before.model_dump(mode="json"))
-
-    async def _note(self, caller: Caller, action: str, rule: NormalisingRule, **values: Mapping[str, Any]) -> None:
-        await self._audit.record(caller, action, "normalising_rule", rule.id, cpo_id=None, **values)

@@ -15,7 +15,6 @@ from backend.domain.caller import Caller
 from backend.domain.configuration import HIDDEN
 from backend.domain.errors import Conflict, NotFound
 from backend.domain.scope import Scope
-from backend.services.audit import Audit
 from backend.services.chargers import Chargers
 from backend.services.commands import Command, Commands, Delivery
 from backend.services.pki.certificates import Certificate, Certificates
@@ -115,10 +114,8 @@ class EventFilter:
 class Security:
     """Reads and changes chargers' security in the caller's scope."""
 
-    def __init__(
-        self, database: Database, audit: Audit, chargers: Chargers, commands: Commands, certificates: Certificates
-    ) -> None:
-        self._database, self._audit, self._chargers = database, audit, chargers
+    def __init__(self, database: Database, chargers: Chargers, commands: Commands, certificates: Certificates) -> None:
+        self._database, self._chargers = database, chargers
         self._commands, self._certificates = commands, certificates
 
     async def get(self, scope: Scope, charger_id: str) -> ChargerSecurity:
@@ -169,16 +166,13 @@ class Security:
         command = Command.model_validate(
             await self._database.call("raise_security_profile", arguments, scope=caller.scope)
         )
-        await self._note(caller, charger_id, command.cpo_id, {"wanted_profile": profile})
         return command
 
     async def set_profile(self, caller: Caller, charger_id: str, profile: int) -> None:
         """Records the profile that the charger has already. Raises NotFound, Conflict (`security_profile_conflict`)."""
-        before = await self.get(caller.scope, charger_id)
-        charger = await self._chargers.get(caller.scope, charger_id)
+        await self._chargers.get(caller.scope, charger_id)
         arguments = {"p_charger_id": charger_id, "p_profile": profile}
         await self._database.call("set_security_profile", arguments, scope=caller.scope)
-        await self._note(caller, charger_id, charger.cpo_id, {"profile": profile}, {"profile": before.profile})
 
     async def events(self, scope: Scope, page: PageRequest, wanted: EventFilter) -> Page[SecurityEvent]:
         """Newest first."""
@@ -192,12 +186,4 @@ class Security:
         ]
         return await select_page(
             self._database, "security_events", SecurityEvent, page, scope=scope, where=where, order=[("id", "desc")]
-        )
-
-    async def _note(
-        self, caller: Caller, charger_id: str, cpo_id: str | None, after: dict[str, int],
-        before: dict[str, int] | None = None,
-    ) -> None:  # fmt: skip
-        await self._audit.record(
-            caller, "charger.security_profile", "charger", charger_id, cpo_id=cpo_id, before=before, after=after
         )

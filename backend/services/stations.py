@@ -12,7 +12,6 @@ from backend.database import Database
 from backend.domain.caller import Caller
 from backend.domain.errors import Conflict, InvalidInput, NotFound
 from backend.domain.scope import Scope
-from backend.services.audit import Audit
 from backend.services.cpos import Cpos
 from backend.services.records import Page, PageRequest, Record, given, own_rows, select_page, within
 
@@ -38,9 +37,8 @@ class Station(Record):
 class Stations:
     """Reads and changes stations in the caller's scope."""
 
-    def __init__(self, database: Database, audit: Audit, cpos: Cpos) -> None:
+    def __init__(self, database: Database, cpos: Cpos) -> None:
         self._database = database
-        self._audit = audit
         self._cpos = cpos
 
     async def list(
@@ -87,13 +85,11 @@ class Stations:
             rows = await self._database.insert("stations", [row], scope=caller.scope, columns="id")
         except Conflict as error:
             raise _name_taken() from error
-        station = await self.get(caller.scope, rows[0]["id"])
-        await self._note(caller, "station.create", station, after=station.model_dump(mode="json"))
-        return station
+        return await self.get(caller.scope, rows[0]["id"])
 
     async def update(self, caller: Caller, station_id: str, changes: Mapping[str, Any]) -> Station:
         """Changes the given columns. Raises NotFound (`station_not_found`), Conflict (`station_exists`)."""
-        before = await self.get(caller.scope, station_id)
+        await self.get(caller.scope, station_id)
         values = {**changes, "updated_at": "now"}
         try:
             await self._database.update(
@@ -101,15 +97,7 @@ class Stations:
             )
         except Conflict as error:
             raise _name_taken() from error
-        after = await self.get(caller.scope, station_id)
-        await self._note(
-            caller,
-            "station.update",
-            after,
-            before=before.model_dump(mode="json"),
-            after=after.model_dump(mode="json"),
-        )
-        return after
+        return await self.get(caller.scope, station_id)
 
     async def delete(self, caller: Caller, station_id: str) -> None:
         """Removes a station that never had sessions and has no chargers.
@@ -126,10 +114,6 @@ class Stations:
             )
         except InvalidInput as error:  # a row still refers to it
             raise in_use from error
-        await self._note(caller, "station.delete", before, before=before.model_dump(mode="json"))
-
-    async def _note(self, caller: Caller, action: str, station: Station, **values: Mapping[str, Any]) -> None:
-        await self._audit.record(caller, action, "station", station.id, cpo_id=station.cpo_id, **values)
 
 
 def _row(scope: Scope, station_id: str) -> list[tuple[str, str, Any]]:

@@ -10,7 +10,6 @@ from backend.database import Database
 from backend.domain.caller import Caller
 from backend.domain.errors import NotFound
 from backend.domain.scope import Scope
-from backend.services.audit import Audit
 from backend.services.records import Record, own_rows
 
 
@@ -23,9 +22,8 @@ class ChargerTags(Record):
 class Tags:
     """Reads and sets tags in the caller's scope."""
 
-    def __init__(self, database: Database, audit: Audit) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._audit = audit
 
     async def get(self, scope: Scope, charger_id: str) -> ChargerTags:
         """Raises NotFound (`charger_not_found`), also for a foreign one."""
@@ -37,13 +35,10 @@ class Tags:
 
     async def put(self, caller: Caller, charger_id: str, tags: Sequence[str]) -> ChargerTags:
         """Replaces them. Raises NotFound (`charger_not_found`), Forbidden."""
-        before = await self.get(caller.scope, charger_id)
+        await self.get(caller.scope, charger_id)
         wanted = sorted({tag.strip().lower() for tag in tags} - {""})
         where = [("id", "eq", charger_id), *own_rows(caller.scope)]
         [row] = await self._database.update(
             "chargers", {"tags": wanted}, scope=caller.scope, where=where, columns="cpo_id,tags"
         )
-        after = ChargerTags.model_validate(row)
-        shown = {"before": before.model_dump(), "after": after.model_dump()}
-        await self._audit.record(caller, "charger.tags", "charger", charger_id, cpo_id=row["cpo_id"], **shown)
-        return after
+        return ChargerTags.model_validate(row)

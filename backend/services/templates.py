@@ -15,7 +15,6 @@ from backend.domain.caller import Caller
 from backend.domain.configuration import is_secret
 from backend.domain.errors import Conflict, InvalidInput, NotFound
 from backend.domain.scope import Scope
-from backend.services.audit import Audit
 from backend.services.chargers import Chargers
 from backend.services.cpos import Cpos
 from backend.services.records import Page, PageRequest, Record, given, own_rows, select_page
@@ -95,9 +94,8 @@ class Provisioning(Record):
 class Templates:
     """Keeps templates, and switches them on and off."""
 
-    def __init__(self, database: Database, audit: Audit, cpos: Cpos, chargers: Chargers) -> None:
+    def __init__(self, database: Database, cpos: Cpos, chargers: Chargers) -> None:
         self._database = database
-        self._audit = audit
         self._cpos = cpos
         self._chargers = chargers
 
@@ -136,9 +134,7 @@ class Templates:
             rows = await self._database.insert("configuration_templates", [row], scope=caller.scope, columns="id")
         except Conflict as error:
             raise _name_taken() from error
-        template = await self.get(caller.scope, rows[0]["id"])
-        await self._note(caller, "template.create", template, after=template.model_dump(mode="json"))
-        return template
+        return await self.get(caller.scope, rows[0]["id"])
 
     async def update(self, caller: Caller, template_id: str, changes: Mapping[str, Any]) -> Template:
         """Changes the given columns; chargers hear of it with their next boot.
@@ -146,7 +142,7 @@ class Templates:
         Raises NotFound (`template_not_found`), InvalidInput (`secret_key`, `repeated_key`), Conflict
         (`template_exists`).
         """
-        before = await self.get(caller.scope, template_id)
+        await self.get(caller.scope, template_id)
         _check_settings(changes.get("settings", {}))
         values = {**changes, "updated_at": "now"}
         try:
@@ -156,18 +152,14 @@ class Templates:
             )
         except Conflict as error:
             raise _name_taken() from error
-        after = await self.get(caller.scope, template_id)
-        await self._note(
-            caller, "template.update", after, before=before.model_dump(mode="json"), after=after.model_dump(mode="json")
-        )
-        return after
+        return await self.get(caller.scope, template_id)
 
     async def delete(self, caller: Caller, template_id: str) -> None:
         """Removes a template that no charger has.
 
         Raises NotFound (`template_not_found`), Conflict (`template_in_use`).
         """
-        before = await self.get(caller.scope, template_id)
+        await self.get(caller.scope, template_id)
         try:
             await self._database.delete(
                 "configuration_templates", scope=caller.scope, where=_row(caller.scope, template_id), columns="id"
@@ -175,7 +167,6 @@ class Templates:
         except InvalidInput as error:  # a charger has it
             detail = "The template is switched on for chargers, so it stays."
             raise Conflict(detail, code="template_in_use") from error
-        await self._note(caller, "template.delete", before, before=before.model_dump(mode="json"))
 
     async def of_charger(self, scope: Scope, charger_id: str) -> Provisioning:
         """The template of a charger and its drift. Raises NotFound (`charger_not_found`)."""
@@ -211,11 +202,6 @@ class Templates:
         if template_id is not None and apply_now:
             arguments = {"p_charger_id": charger_id, "p_pass": str(uuid4())}
             await self._database.call("begin_template", arguments, scope=caller.scope)
-        await self._audit.record(
-            caller, "charger.template", "charger", charger_id, cpo_id=charger.cpo_id,
-            before={"template_id": before.template and before.template.template_id},
-            after={"template_id": template_id, "apply_now": apply_now},
-        )  # fmt: skip
         return await self.of_charger(caller.scope, charger_id)
 
     async def _switch_on(self, caller: Caller, charger_id: str, template: Template) -> None:
@@ -225,11 +211,6 @@ class Templates:
         }  # fmt: skip
         await self._database.upsert(
             "charger_templates", [row], scope=caller.scope, on=["charger_id"], columns="charger_id"
-        )
-
-    async def _note(self, caller: Caller, action: str, template: Template, **values: Mapping[str, Any]) -> None:
-        await self._audit.record(
-            caller, action, "configuration_template", template.id, cpo_id=template.cpo_id, **values
         )
 
 

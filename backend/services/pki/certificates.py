@@ -12,7 +12,6 @@ from backend.database import SYSTEM, Condition, Database
 from backend.domain.caller import Caller
 from backend.domain.errors import Conflict, NotFound
 from backend.domain.scope import Scope
-from backend.services.audit import Audit
 from backend.services.chargers import Chargers
 from backend.services.commands import Command, Commands, Delivery
 from backend.services.pki import signing
@@ -72,10 +71,10 @@ class Certificates:
     """Reads and changes certificates in the caller's scope."""
 
     def __init__(
-        self, database: Database, audit: Audit, chargers: Chargers, commands: Commands, authority: Authority,
+        self, database: Database, chargers: Chargers, commands: Commands, authority: Authority,
         now: Callable[[], datetime],
     ) -> None:  # fmt: skip
-        self._database, self._audit, self._chargers = database, audit, chargers
+        self._database, self._chargers = database, chargers
         self._commands, self._authority, self._now = commands, authority, now
 
     async def of_charger(self, scope: Scope, charger_id: str) -> list[Certificate]:
@@ -105,18 +104,8 @@ class Certificates:
         if before.kind != OWN:
             raise Conflict("A root is deleted at the charger, not revoked.", code="certificate_conflict")
         # As the platform: certificates are its own records, which people read.
-        await self._database.call("revoke_certificate", {"p_certificate_id": certificate_id}, scope=SYSTEM)
-        after = await self._one(caller.scope, certificate_id)
-        await self._audit.record(
-            caller,
-            "certificate.revoke",
-            "certificate",
-            certificate_id,
-            cpo_id=before.cpo_id,
-            before={"charger_id": before.charger_id, "state": before.state},
-            after={"state": after.state},
-        )
-        return after
+        await self._database.call("revoke_certificate", {"p_certificate_id": certificate_id}, scope=caller.as_platform)
+        return await self._one(caller.scope, certificate_id)
 
     async def revocation_list(self) -> str:
         """The authority's list of revoked certificates that have not ended yet, PEM."""

@@ -200,7 +200,7 @@ async def test_a_campaign_is_paused_resumed_and_aborted_by_hand(
         await campaigns.delete(ADMIN, campaign.id)
     log = await owner.fetch("select action from public.audit_log where object_type = 'campaign' order by id")
     assert [row["action"] for row in log] == [
-        "campaign.create", "campaign.start", "campaign.paused", "campaign.running", "campaign.aborted",
+        "campaign.create", "campaign.running", "campaign.paused", "campaign.running", "campaign.aborted",
     ]  # fmt: skip
 
 

@@ -14,6 +14,8 @@ from typing import Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from backend.domain.retention import kept_days
+
 _SECRET_FILE = "secret.key"
 _LEAST_SECRET_LENGTH = 32
 _SMTP_URL = re.compile(r"smtps?://([^:@/\s]+:[^@/\s]+@)?([\w.-]+|\[[0-9a-fA-F:]+\])(:\d{1,5})?/?")
@@ -116,6 +118,9 @@ class Settings(BaseSettings):
     simev_port: int = Field(8503, ge=0, le=65535, description="Port of the simulator screen (under `make run`).")
     demo: bool = Field(True, description="1: seed the demo nation and run the simulated fleet; 0: an empty platform.")
     message_log_days: int = Field(30, ge=1, le=3650, description="Days that OCPP messages are kept in the message log.")
+    retention_days: str = Field(
+        "", description="Other days for classes of data than docs/privacy.md says: commands=100, uploaded_logs=7."
+    )
     secret_key_given: SecretStr | None = Field(
         None,
         validation_alias="UNIEV_SECRET_KEY",
@@ -136,6 +141,12 @@ class Settings(BaseSettings):
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
+
+    @field_validator("retention_days")
+    @classmethod
+    def _classes_of_data(cls, value: str) -> str:
+        kept_days(value)
+        return value
 
     @field_validator("secret_key_given")
     @classmethod
@@ -172,6 +183,11 @@ class Settings(BaseSettings):
     def files_url(self) -> str:
         """Base of the links given to chargers, without a slash at the end."""
         return (self.public_url or self.api_url).rstrip("/")
+
+    @property
+    def kept_days(self) -> dict[str, int]:
+        """Days that data are kept, by class."""
+        return kept_days(self.retention_days)
 
     @property
     def supabase(self) -> tuple[str, str] | None:

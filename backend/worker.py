@@ -13,6 +13,7 @@ from typing import NamedTuple
 from backend.database import Database, open_database
 from backend.domain.errors import DomainError
 from backend.gateways.mail import open_post
+from backend.gateways.storage import open_storage
 from backend.logs import set_up_logs
 from backend.services.alarms import Alarms
 from backend.services.campaigns import CampaignClock
@@ -22,6 +23,7 @@ from backend.services.mails import MailRelay, Mails
 from backend.services.outbox import Outbox
 from backend.services.pki.authority import Authority
 from backend.services.pki.issuing import Issuing
+from backend.services.retention import Retention
 from backend.services.upkeep import Upkeep
 from backend.services.vault import Vault
 from backend.settings import Settings, load_settings
@@ -48,6 +50,8 @@ async def serve(settings: Settings) -> None:
     campaigns = CampaignClock(database, settings.files_url)
     vault = Vault(settings.secret_key, settings.former_keys)
     issuing = Issuing(database, Authority(database, vault, utc_now), utc_now)
+    storage = open_storage(settings.data_dir / "files", settings.supabase)
+    retention = Retention(database, storage, settings.kept_days)
     outbox.react("certificate.requested", issuing.answer_requests)
     outbox.react("certificate.installed", issuing.keep_installed)
     duties = (
@@ -62,7 +66,8 @@ async def serve(settings: Settings) -> None:
         Duty("certificates and security profiles", 60.0, issuing.keep_watch),
         Duty("end overdue jobs", 15.0, upkeep.expire_jobs),
         Duty("restarts for templates", 30.0, upkeep.reboot_for_templates),
-        Duty("partitions and retention", 3600.0, upkeep.maintain_partitions),
+        Duty("partitions", 3600.0, upkeep.maintain_partitions),
+        Duty("data past their time", 6 * 3600.0, retention.expire),
         Duty("forget old mails", 3600.0, Mails(database, vault).tidy),
         *_mail_duties(database, vault, settings),
     )

@@ -25,6 +25,7 @@ from backend.api import (
     configuration_templates,
     connectors,
     cpos,
+    drivers,
     evse,
     files,
     firmware,
@@ -66,6 +67,7 @@ GUARDED: Final[tuple[APIRouter, ...]] = tuple(
         reviews,  # before sessions: its list is no session's id
         sessions,
         id_tokens,
+        drivers,
         commands,
         configuration,
         configuration_templates,

@@ -64,6 +64,11 @@ class Permission(StrEnum):
     QUIRKS_READ = "quirks:read"
     RULES_READ = "normalising_rules:read"
     RULES_WRITE = "normalising_rules:write"
+    DRIVERS_READ = "drivers:read"
+    DRIVERS_WRITE = "drivers:write"
+    DRIVERS_REGISTER = "drivers:register"  # and say which tokens they hold
+    PERSONAL_DATA_EXPORT = "personal_data:export"  # and what the driver agreed to
+    PERSONAL_DATA_ERASE = "personal_data:erase"
     USERS_READ = "users:read"
     USERS_WRITE = "users:write"
     API_KEYS_READ = "api_keys:read"
@@ -83,13 +88,16 @@ SECOND_FACTOR_ROLES: Final = PLATFORM_ROLES | {Role.CPO_FINANCE}
 
 _READ_ALL = frozenset(p for p in Permission if p.value.endswith(":read"))
 _STAFF_ONLY = frozenset({Permission.USERS_READ, Permission.API_KEYS_READ})
-_EMSV_ONLY = frozenset({Permission.CPOS_WRITE, Permission.CHARGERS_APPROVE, Permission.RULES_WRITE})
-_CARDS = frozenset({Permission.ID_TOKENS_READ, Permission.LOCAL_LISTS_READ})
+# The whole of a person's data is for the EMSV, who answers for it, and for the person.
+_PERSON = frozenset({Permission.PERSONAL_DATA_EXPORT, Permission.PERSONAL_DATA_ERASE})
+_EMSV_ONLY = frozenset({Permission.CPOS_WRITE, Permission.CHARGERS_APPROVE, Permission.RULES_WRITE}) | _PERSON
+_CARDS = frozenset({Permission.ID_TOKENS_READ, Permission.LOCAL_LISTS_READ, Permission.DRIVERS_READ})
 _ORDERS = frozenset({
     Permission.COMMANDS_SEND, Permission.RESERVATIONS_WRITE, Permission.LOCAL_LISTS_WRITE,
     Permission.CHARGING_PROFILES_WRITE,
 })  # fmt: skip
 _OPERATE = (_READ_ALL - _STAFF_ONLY) | _ORDERS | {Permission.ID_TOKENS_WRITE}
+_DRIVERS = frozenset({Permission.DRIVERS_REGISTER, Permission.DRIVERS_WRITE})
 # Machines, not who charges: a technician needs no list of cards.
 _REPAIR = (_READ_ALL - _STAFF_ONLY - _CARDS) | {
     Permission.COMMANDS_SEND, Permission.CONFIGURATION_WRITE, Permission.LOGS_DOWNLOAD,
@@ -106,10 +114,10 @@ PERMISSIONS: Final = MappingProxyType(
         Role.EMSV_FINANCE: _MONEY,
         Role.NOC_ANALYST: _READ_ALL,
         Role.CPO_ADMIN: frozenset(Permission) - _EMSV_ONLY,
-        Role.CPO_OPERATOR: _OPERATE | {Permission.LOGS_DOWNLOAD},
+        Role.CPO_OPERATOR: _OPERATE | _DRIVERS | {Permission.LOGS_DOWNLOAD},
         Role.CPO_TECHNICIAN: _REPAIR,
         Role.CPO_FINANCE: _MONEY,
-        Role.DRIVER: frozenset(),
+        Role.DRIVER: frozenset({Permission.DRIVERS_READ, Permission.DRIVERS_WRITE}) | _PERSON,
         Role.INTEGRATOR: _OPERATE,
     }
 )

@@ -22,6 +22,7 @@ from backend.services.commands import Commands
 from backend.services.configuration import Configurations
 from backend.services.connectors import Connectors
 from backend.services.cpos import Cpos
+from backend.services.drivers import Drivers
 from backend.services.file_links import FileLinks
 from backend.services.firmware import Firmware
 from backend.services.fleet import Fleet
@@ -33,6 +34,7 @@ from backend.services.mails import Mails
 from backend.services.messages import Messages
 from backend.services.normalising_rules import NormalisingRules
 from backend.services.passwords import Passwords
+from backend.services.personal_data import PersonalData
 from backend.services.pki.authority import Authority
 from backend.services.pki.certificates import Certificates
 from backend.services.quirks import Quirks
@@ -68,6 +70,7 @@ class Directory:
     configurations: Configurations
     connectors: Connectors
     cpos: Cpos
+    drivers: Drivers
     file_links: FileLinks
     firmware: Firmware
     fleet: Fleet
@@ -78,6 +81,7 @@ class Directory:
     mails: Mails
     messages: Messages
     normalising_rules: NormalisingRules
+    personal_data: PersonalData
     quirks: Quirks
     readiness: ReadinessCheck
     reservations: Reservations
@@ -113,7 +117,7 @@ def build_directory(
     storage, rules = storage or NoStorage(), rules or FileRules()
     audit, passwords, vault = Audit(database), Passwords(), Vault(secret_key, former_keys)
     cpos, sessions, tokens = Cpos(database, audit), Sessions(database), Tokens(database, secret_key, now)
-    stations = Stations(database, cpos)
+    stations, drivers = Stations(database, cpos), Drivers(database)
     chargers = Chargers(database, stations)
     commands = Commands(database, chargers, sessions)
     authority = Authority(database, vault, now)
@@ -129,6 +133,7 @@ def build_directory(
         configurations=Configurations(database, chargers),
         connectors=Connectors(database),
         cpos=cpos,
+        drivers=drivers,
         file_links=FileLinks(database, storage, rules),
         firmware=Firmware(database, cpos, chargers, storage, rules, now),
         fleet=Fleet(database),
@@ -139,6 +144,7 @@ def build_directory(
         mails=Mails(database, vault),
         messages=Messages(database, chargers, Mask(secret_key.encode())),
         normalising_rules=NormalisingRules(database),
+        personal_data=PersonalData(database, drivers, now),
         quirks=Quirks(database, chargers),
         readiness=ReadinessCheck(database, now, free_bytes),
         reservations=Reservations(database, commands),

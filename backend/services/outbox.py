@@ -26,6 +26,7 @@ class Outbox:
         self._batch = batch
         self._lease_s = lease_s
         self._reactions: dict[str, Callable[[Payloads], Awaitable[None]]] = {
+            "session.started": self._meet_drivers,
             "session.ended": self._refresh_station_days,
             "session.judged": self._after_judgement,
             "charger.booted": self._begin_templates,
@@ -78,6 +79,10 @@ class Outbox:
         await self._refresh_station_days(payloads)
         ids = [payload["session_id"] for payload in payloads]
         await self._database.call("count_session_quirks", {"p_session_ids": ids}, scope=SYSTEM)
+
+    async def _meet_drivers(self, payloads: Payloads) -> None:
+        ids = [payload["session_id"] for payload in payloads]
+        await self._database.call("meet_drivers", {"p_session_ids": ids}, scope=SYSTEM)
 
     async def _begin_templates(self, payloads: Payloads) -> None:
         await self._database.call("begin_templates", {"p_rows": payloads}, scope=SYSTEM)

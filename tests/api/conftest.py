@@ -52,6 +52,7 @@ class Tenant:
     log_job_id: str = ""
     certificate_id: str = ""
     campaign_id: str = ""
+    driver_id: str = ""
 
 
 @dataclass
@@ -167,6 +168,7 @@ async def _tenant(database: DirectDatabase, name: str, charger_id: str) -> Tenan
     charger = {"id": charger_id, "station_id": station_id, "current_type": "DC", "rated_power_w": 60_000}
     await database.call("register_charger", {"p_charger": charger, "p_connector_count": 2}, scope=SYSTEM)
     token = await add("id_tokens", cpo_id=cpo_id, token=f"CARD-{charger_id}"[:20])
+    driver = await _driver(add, cpo_id, token)
     email = f"admin@{charger_id.lower()}.test"
     user = await add("users", cpo_id=cpo_id, email=email, name="Admin", role="cpo_admin", password_hash="x")
     key = await add("api_keys", cpo_id=cpo_id, name="key", prefix="uniev_", key_hash=f"hash of {charger_id}")
@@ -208,8 +210,23 @@ async def _tenant(database: DirectDatabase, name: str, charger_id: str) -> Tenan
     return Tenant(
         cpo_id, station_id, charger_id, "", 0, token["id"], user["id"], key["id"], command["id"], template["id"],
         reservation["id"], profile["id"], file["id"], update["id"], log["id"],
-        certificate_id=certificate["id"], campaign_id=campaign["id"],
+        certificate_id=certificate["id"], campaign_id=campaign["id"], driver_id=driver["id"],
     )  # fmt: skip
+
+
+async def _driver(add: Callable[..., Awaitable[dict[str, Any]]], cpo_id: str, token: dict[str, Any]) -> dict[str, Any]:
+    """Somebody who holds the CPO's token and lets it have the contact."""
+    driver = await add("drivers", name=f"Driver of {token['token']}", car="Wuling Air ev", battery_wh=26_700)
+    of_driver = {"driver_id": driver["id"], "cpo_id": cpo_id}
+    await add("driver_cpos", **of_driver)
+    long_ago = (NOW - timedelta(days=300)).isoformat()
+    await add(
+        "driver_tokens", **of_driver, id_token_id=token["id"], token_key=token["token"].lower(), held_since=long_ago
+    )
+    await add("driver_contacts", driver_id=driver["id"], contact=f"+62 811 {token['token']}")
+    said = {"purpose": "contact_sharing", "text_version": "1", "given": True, "method": "paper"}
+    await add("driver_consents", driver_id=driver["id"], **said)
+    return driver
 
 
 async def _fleet_work(add: Callable[..., Awaitable[dict[str, Any]]], cpo_id: str, charger_id: str) -> dict[str, Any]:

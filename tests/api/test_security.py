@@ -55,6 +55,7 @@ def _path(route: APIRoute, tenant: Tenant | None = None) -> str:
         "template_id": tenant.template_id if tenant else NOBODY,
         "certificate_id": tenant.certificate_id if tenant else NOBODY,
         "campaign_id": tenant.campaign_id if tenant else NOBODY,
+        "driver_id": tenant.driver_id if tenant else NOBODY,
         "rule_id": NOBODY,  # a rule belongs to nobody
     }
     return route.path.format(**names)
@@ -134,6 +135,8 @@ def _fitting_body(route: APIRoute, tenant: Tenant) -> dict[str, object] | None:
         },
         "firmware-jobs": {"firmware_file_id": tenant.file_id},
         "log-jobs": {"kind": "diagnostics"},
+        "id-tokens": {"id_token_id": tenant.token_id},
+        "consents": {"purpose": "service", "text_version": "1", "given": True, "method": "app"},
     }
     return bodies.get(action, {}) if route.methods & {"POST", "PUT"} else None
 

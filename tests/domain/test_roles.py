@@ -49,8 +49,12 @@ def test_finance_decides_what_is_billed_and_touches_no_machine(role: str) -> Non
     assert changes == [Permission.SESSIONS_REVIEW]
 
 
-def test_a_driver_holds_no_permission_and_nobody_gives_the_role() -> None:
-    assert not any(allows("driver", p) for p in Permission)
+def test_a_driver_gets_at_their_own_data_alone_and_nobody_gives_the_role() -> None:
+    own = {Permission.DRIVERS_READ, Permission.DRIVERS_WRITE}
+    rights = {Permission.PERSONAL_DATA_EXPORT, Permission.PERSONAL_DATA_ERASE}
+    assert {p for p in Permission if allows("driver", p)} == own | rights
+    for permission in rights:
+        assert [role for role in Role if allows(role, permission)] == [Role.EMSV_ADMIN, Role.DRIVER]
     assert not any(may_grant(role, "driver") for role in Role)
 
 

@@ -36,9 +36,8 @@ def expected_roles() -> list[list[str]]:
 
 
 def expected_permissions() -> list[list[str]]:
-    """One row a permission, one column a role; drivers hold none and have no column."""
-    shown = [role for role in Role if role is not Role.DRIVER]
-    return [[act, *(YES if act in PERMISSIONS[role] else "" for role in shown)] for act in Permission]
+    """One row a permission, one column a role."""
+    return [[act, *(YES if act in PERMISSIONS[role] else "" for role in Role)] for act in Permission]
 
 
 def test_the_page_lists_the_roles() -> None:
@@ -47,4 +46,3 @@ def test_the_page_lists_the_roles() -> None:
 
 def test_the_page_prints_the_permission_table() -> None:
     assert table(text(PAGE), "Permissions") == expected_permissions()
-    assert PERMISSIONS[Role.DRIVER] == frozenset()

@@ -15,6 +15,8 @@ from backend.services.upkeep import PARTITIONS_AHEAD_DAYS
 OWNER = "aaaaaaaa-0000-0000-0000-000000000001"
 FOREIGNER = "bbbbbbbb-0000-0000-0000-000000000002"
 PERSON = "cccccccc-0000-0000-0000-000000000003"
+DRIVER = "dddddddd-0000-0000-0000-000000000004"
+"""A driver who charges at OWNER's, with the token TAG; also the id of the driver's user."""
 
 STRANGERS = (
     *(Scope(role, user_id=PERSON, cpo_id=FOREIGNER) for role in TENANT_ROLES),
@@ -43,8 +45,8 @@ insert into public.sessions (id, cpo_id, station_id, charger_id, evse_id, connec
     values ('{OWNER}', '{OWNER}', '{OWNER}', 'OWN', 1, 1, 'ocpp1.6', 'TAG', 'k', now(), now(), 0);
 insert into public.session_reviews (session_id, cpo_id, evidence, proposal)
     values ('{OWNER}', '{OWNER}', '{{}}', '{{}}');
-insert into public.orphan_stops (cpo_id, charger_id, transaction_id, stopped_at, reported_at, received_at)
-    values ('{OWNER}', 'OWN', 0, now(), 'then', now());
+insert into public.orphan_stops (cpo_id, charger_id, transaction_id, id_token, stopped_at, reported_at, received_at)
+    values ('{OWNER}', 'OWN', 0, 'TAG', now(), 'then', now());
 insert into public.meter_values (cpo_id, charger_id, evse_id, connector_id, session_id, measured_at, received_at,
         digest)
     select '{OWNER}', 'OWN', 1, 1, '{OWNER}', now() + d * interval '1 day', now(), 1
@@ -54,7 +56,7 @@ insert into public.station_days (station_id, day, cpo_id, sessions, energy_wh)
 insert into public.commands (cpo_id, charger_id, action, payload, expires_at)
     values ('{OWNER}', 'OWN', 'Reset', '{{}}', now() + interval '1 hour');
 insert into public.ocpp_messages (at, cpo_id, charger_id, direction, kind, payload)
-    select now() + d * interval '1 day', '{OWNER}', 'OWN', 'in', 'call', '[]'
+    select now() + d * interval '1 day', '{OWNER}', 'OWN', 'in', 'call', '[2, "1", "Authorize", {{"idTag": "TAG"}}]'
     from (select generate_series(0, {PARTITIONS_AHEAD_DAYS}) union select -400) as days(d);
 insert into public.charger_events (at, cpo_id, charger_id, kind, event)
     select now() + d * interval '1 day', '{OWNER}', 'OWN', 'boot', 'booted'
@@ -65,7 +67,7 @@ insert into public.local_lists (cpo_id, charger_id) values ('{OWNER}', 'OWN');
 insert into public.local_list_entries (cpo_id, charger_id, token_key, id_token, status)
     values ('{OWNER}', 'OWN', 'tag', 'TAG', 'Accepted');
 insert into public.local_list_orders (cpo_id, charger_id, mode, reason, status, entry_count, parts, expires_in_s)
-    values ('{OWNER}', 'OWN', 'full', 'asked', 'accepted', 1, '[]', 60);
+    values ('{OWNER}', 'OWN', 'full', 'asked', 'accepted', 1, '[{{"idTag": "tag"}}]', 60);
 insert into public.charging_profiles (cpo_id, wire_id, name, purpose, stack_level, kind, rate_unit, periods)
     values ('{OWNER}', 1, 'P', 'TxDefaultProfile', 0, 'Relative', 'W', '[{{}}]');
 insert into public.held_profiles (cpo_id, charger_id, connector_id, wire_id, purpose, stack_level, profile,
@@ -101,6 +103,20 @@ insert into public.firmware_files (cpo_id, name, version, size_bytes, sha256, co
     values ('{OWNER}', 'fw.bin', '2', 1, '00', 'firmware/1');
 insert into public.commands (cpo_id, charger_id, action, payload, expires_at)
     select '{OWNER}', 'OWN', a, '{{}}', now() from unnest(array['UpdateFirmware', 'GetDiagnostics']) as a;
+insert into public.commands (cpo_id, charger_id, action, payload, expires_at) values
+    ('{OWNER}', 'OWN', 'RemoteStartTransaction', '{{"idTag": "TAG"}}', now()),
+    ('{OWNER}', 'OWN', 'SendLocalList', '{{"localAuthorizationList": [{{"idTag": "Tag"}}]}}', now());
+insert into public.users (id, email, name, role, password_hash)
+    values ('{DRIVER}', 'sari@driver.test', 'Sari Dewi', 'driver', 'x');
+insert into public.refresh_tokens (token_hash, family, user_id, expires_at) values ('h', '{DRIVER}', '{DRIVER}', now());
+insert into public.drivers (id, user_id, name, car, battery_wh)
+    values ('{DRIVER}', '{DRIVER}', 'Sari Dewi', 'Wuling Air ev', 26700);
+insert into public.driver_contacts (driver_id, contact) values ('{DRIVER}', '+62 811 1234567');
+insert into public.driver_consents (driver_id, purpose, text_version, given, method, recorded_by_name)
+    values ('{DRIVER}', 'contact_sharing', '1', true, 'paper', 'Sari Dewi');
+insert into public.driver_tokens (driver_id, id_token_id, cpo_id, token_key, held_since)
+    select '{DRIVER}', id, cpo_id, token_key, now() - interval '1 day' from public.id_tokens;
+insert into public.driver_cpos (driver_id, cpo_id) values ('{DRIVER}', '{OWNER}');
 insert into public.outbox (cpo_id, topic, payload) values ('{OWNER}', 'session.started', '{{}}');
 insert into public.alarms (cpo_id, kind, charger_id, opened_at, last_seen_at, count)
     values ('{OWNER}', 'flooding', 'OWN', now(), now(), 1);

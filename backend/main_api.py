@@ -13,6 +13,8 @@ from backend.api.application import create_app, equip
 from backend.database import open_database
 from backend.domain.errors import DomainError
 from backend.domain.files import MIB, FileRules
+from backend.domain.rates import Rate
+from backend.gateways.rate_counter import open_counter
 from backend.gateways.storage import open_storage
 from backend.logs import set_up_logs
 from backend.preflight import free_bytes
@@ -43,6 +45,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             free_bytes=room,
             storage=storage,
             rules=rules,
+            counter=open_counter(settings.redis_url.get_secret_value() if settings.redis_url else None),
+            usual_rate=Rate(settings.rate_per_minute),
         )
         equip(app, directory, settings.secret_key)
         yield

@@ -116,6 +116,17 @@ class Settings(BaseSettings):
     cpo_port: int = Field(8501, ge=0, le=65535, description="Port of the CPO dashboard (under `make run`).")
     emsv_port: int = Field(8502, ge=0, le=65535, description="Port of the EMSV dashboard (under `make run`).")
     simev_port: int = Field(8503, ge=0, le=65535, description="Port of the simulator screen (under `make run`).")
+    rate_per_minute: int = Field(
+        6000,
+        ge=0,
+        le=1_000_000,
+        description="Requests a minute that a person, an API key or a public address may send; 0: no limits at all.",
+    )
+    redis_url: SecretStr | None = Field(
+        None,
+        validation_alias="REDIS_URL",
+        description="Redis (redis://, rediss://, redis+unix://) that counts requests for several API processes.",
+    )
     demo: bool = Field(True, description="1: seed the demo nation and run the simulated fleet; 0: an empty platform.")
     message_log_days: int = Field(30, ge=1, le=3650, description="Days that OCPP messages are kept in the message log.")
     retention_days: str = Field(

@@ -210,6 +210,9 @@ class Platform:
         return Program("REST API", arguments, environment, self._directory / "api.log")
 
 
+_SURROUNDINGS = {"PYTHONPATH": str(ROOT), "UNIEV_RATE_PER_MINUTE": "0"}  # one caller asks for a whole nation
+
+
 def _clean_environment() -> dict[str, str]:
     elsewhere = {"DATABASE_URL", "SUPABASE_URL", "SUPABASE_KEY", "UNIEV_SECRET_KEY"}
-    return {name: value for name, value in os.environ.items() if name not in elsewhere} | {"PYTHONPATH": str(ROOT)}
+    return {name: value for name, value in os.environ.items() if name not in elsewhere} | _SURROUNDINGS

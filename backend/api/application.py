@@ -48,13 +48,15 @@ from backend.api import (
     timeline,
     users,
 )
-from backend.api.dependencies import identify
+from backend.api.dependencies import bound_by_address, identify
 from backend.api.envelope import Envelope
 from backend.api.paging import Cursors
 from backend.services.directory import Directory
 
 VERSION: Final = "0.1.0"
 PUBLIC: Final[tuple[APIRouter, ...]] = (health.router, auth.public, files.router)
+UNBOUND: Final = (health.router, files.router)
+"""Nobody is counted here: what watches the platform, and chargers that fetch by link, many behind one address."""
 GUARDED: Final[tuple[APIRouter, ...]] = tuple(
     noun.router
     for noun in (
@@ -92,6 +94,8 @@ GUARDED: Final[tuple[APIRouter, ...]] = tuple(
         api_keys,
     )
 )
+FORMER: Final = (api_keys.former,)
+"""The same under paths of before, told nowhere."""
 _DESCRIPTION: Final = """\
 Public EV charging in Indonesia for many operators at once.
 
@@ -116,9 +120,10 @@ def create_app(lifespan: Lifespan | None = None) -> FastAPI:
     )
     problems.install(app)
     for router in PUBLIC:
-        app.include_router(router, responses=problems.responses(422, 500))
-    for router in GUARDED:  # one place asks who calls, so no route can forget it
-        answers = problems.responses(401, 403, 422, 500)
+        bounds = [] if router in UNBOUND else [Depends(bound_by_address)]
+        app.include_router(router, dependencies=bounds, responses=problems.responses(422, 500))
+    for router in (*GUARDED, *FORMER):  # one place asks who calls, so no route can forget it
+        answers = problems.responses(401, 403, 422, 429, 500)
         app.include_router(router, dependencies=[Depends(identify)], responses=answers)
     app.add_middleware(Envelope)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]

@@ -12,6 +12,7 @@ from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBea
 
 from backend.domain.caller import Caller
 from backend.domain.errors import Forbidden, Unauthenticated
+from backend.domain.rates import Allowance
 from backend.domain.roles import Permission, allows
 from backend.services.directory import Directory
 
@@ -42,17 +43,40 @@ def sender(request: Request) -> str | None:
 
 
 async def identify(request: Request, services: Services, bearer: Bearer, api_key: ApiKeyText) -> Caller:
-    """Who calls, by access token or API key. Raises Unauthenticated."""
+    """Who calls, by access token or API key. Raises Unauthenticated, TooManyRequests."""
+    try:
+        return await _recognised(request, services, bearer, api_key)
+    except Unauthenticated:
+        await services.rates.refused(sender(request))
+        raise
+
+
+async def _recognised(
+    request: Request, services: Directory, bearer: HTTPAuthorizationCredentials | None, api_key: str | None
+) -> Caller:
     request_id, address = request.scope.get("state", {}).get("request_id"), sender(request)
     if "authorization" in request.headers:  # if it does not hold, a good key beside it does not excuse it
         if bearer is None:
             raise Unauthenticated("The Authorization header is not of the form `Bearer <access token>`.")
         caller = services.tokens.read(bearer.credentials, request_id)
         await services.standing.check(caller)
+        _note(request, await services.rates.caller("user", caller.scope.user_id or "", None))
         return replace(caller, address=address)
     if api_key:
-        return replace(await services.api_keys.recognise(api_key, request_id), address=address)
+        caller, rate = await services.api_keys.recognise(api_key, request_id)
+        _note(request, await services.rates.caller("key", caller.scope.user_id or "", rate))
+        return replace(caller, address=address)
     raise Unauthenticated("Send an access token (Authorization: Bearer) or an API key (X-API-Key).")
+
+
+async def bound_by_address(request: Request, services: Services) -> None:
+    """Counts a request of nobody known, by its address. Raises TooManyRequests."""
+    _note(request, await services.rates.address(sender(request), request.scope["route"].path))
+
+
+def _note(request: Request, allowance: Allowance | None) -> None:
+    """For the headers of the answer."""
+    request.scope.setdefault("state", {})["allowance"] = allowance
 
 
 Identified = Annotated[Caller, Depends(identify)]
@@ -64,6 +88,8 @@ def allow(permission: Permission) -> Callable[[Caller], Awaitable[Caller]]:
     async def check(caller: Identified) -> Caller:
         if not allows(caller.scope.role, permission):
             raise Forbidden(f"The role {caller.scope.role} does not include {permission.value}.")
+        if not caller.scope.may(permission):
+            raise Forbidden(f"The scopes of this API key do not include {permission.value}.", code="scope_forbidden")
         return caller
 
     check.permission = permission  # type: ignore[attr-defined]  # read by the test of the permission table

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backend.api.bodies import SLASH
 from backend.api.problems import MEDIA_TYPE, problem_document
+from backend.domain.rates import Allowance
 
 MAX_BODY_BYTES: Final = 256 * 1024
 MAX_LIST_BYTES: Final = 4 * 1024 * 1024  # SendLocalList has room for its 10,000 entries, however they are written
@@ -45,7 +46,7 @@ class Envelope:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
-                _mark(MutableHeaders(scope=message), request_id)
+                _mark(MutableHeaders(scope=message), request_id, scope["state"].get("allowance"))
             await send(message)
 
         try:
@@ -98,8 +99,12 @@ def _keep_encoded_slashes(scope: Scope) -> None:
         scope["path"] = unquote(kept.decode("latin-1"))
 
 
-def _mark(headers: MutableHeaders, request_id: str) -> None:
+def _mark(headers: MutableHeaders, request_id: str, allowance: Allowance | None) -> None:
     headers[REQUEST_ID_HEADER] = request_id
+    if allowance is not None:  # draft-ietf-httpapi-ratelimit-headers
+        rate = allowance.rate
+        headers["RateLimit-Policy"] = f'"{allowance.name}";q={rate.requests};w={rate.period_s}'
+        headers["RateLimit"] = f'"{allowance.name}";r={allowance.remaining};t={allowance.reset_s}'
     headers["X-Content-Type-Options"] = "nosniff"
     headers.setdefault("Cache-Control", "no-store")
 

@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from backend.domain.errors import DatabaseUnavailable, DomainError, StorageUnavailable, TooManyAttempts
+from backend.domain.errors import DatabaseUnavailable, DomainError, StorageUnavailable, TooManyAttempts, TooManyRequests
 
 MEDIA_TYPE: Final = "application/problem+json"
 _log = logging.getLogger("uniev.api")
@@ -103,6 +103,8 @@ async def _domain_error(request: Request, error: Exception) -> JSONResponse:
     if detail != error.detail:
         _log.warning("%s: %s", error.code, error.detail, extra={"request_id": _request_id(request)})
     headers = {}
+    if isinstance(error, TooManyRequests):
+        request.scope.setdefault("state", {})["allowance"] = error.allowance
     if isinstance(error, TooManyAttempts):
         headers["Retry-After"] = str(error.retry_after_s)
     elif isinstance(error, DatabaseUnavailable):

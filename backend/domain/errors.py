@@ -6,6 +6,8 @@ hint = '<code>'`. `error_for` turns such a code into the class that bears it.
 
 from collections.abc import Sequence
 
+from backend.domain.rates import Allowance
+
 
 class DomainError(Exception):
     """Base of all business outcomes.
@@ -75,6 +77,18 @@ class TooManyAttempts(DomainError):
     def __init__(self, detail: str = "", *, retry_after_s: int) -> None:
         super().__init__(detail or f"Too many attempts; try again in {retry_after_s} seconds.")
         self.retry_after_s = retry_after_s
+
+
+class TooManyRequests(TooManyAttempts):
+    """Asked more often than the rate allows."""
+
+    code = "too_many_requests"
+
+    def __init__(self, allowance: Allowance) -> None:
+        rate = allowance.rate
+        detail = f"At most {rate.requests} requests in {rate.period_s} s; go on in {allowance.reset_s} s."
+        super().__init__(detail, retry_after_s=allowance.reset_s)
+        self.allowance = allowance
 
 
 class DatabaseUnavailable(DomainError):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from backend.domain.roles import Role
+from backend.domain.roles import Permission, Role, allows
 
 PLATFORM_ROLE = "system"
 DOMAIN_ROLES = tuple(role.value for role in Role)
@@ -25,6 +25,7 @@ class Scope:
 
     `role` is "system" (the platform itself: OCPP server, worker; row policies do not apply) or one of
     DOMAIN_ROLES. `user_id` and `cpo_id` are UUIDs as text. With an `origin`, changes are audited in that name.
+    `permissions` narrows what the role allows, as an API key's scopes do; None: all of it.
     Raises ValueError for an unknown role.
     """
 
@@ -32,6 +33,7 @@ class Scope:
     user_id: str | None = None
     cpo_id: str | None = None
     origin: Origin | None = field(default=None, compare=False, repr=False)
+    permissions: frozenset[str] | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.role != PLATFORM_ROLE and self.role not in DOMAIN_ROLES:
@@ -41,6 +43,10 @@ class Scope:
     def is_system(self) -> bool:
         """True for the platform itself."""
         return self.role == PLATFORM_ROLE
+
+    def may(self, permission: Permission) -> bool:
+        """Whether the role allows it, and the scopes of an API key do not leave it out."""
+        return allows(self.role, permission) and (self.permissions is None or permission in self.permissions)
 
 
 SYSTEM = Scope(PLATFORM_ROLE)

@@ -15,7 +15,7 @@ from backend.database import Condition, Database
 from backend.domain.caller import Caller
 from backend.domain.charger_password import hash_password
 from backend.domain.errors import Conflict, Forbidden, InvalidInput, NotFound
-from backend.domain.roles import Permission, allows
+from backend.domain.roles import Permission
 from backend.domain.scope import Scope
 from backend.services.records import Page, PageRequest, Record, given, own_rows, select_page, within
 from backend.services.stations import Stations
@@ -214,5 +214,5 @@ def _row(scope: Scope, charger_id: str) -> list[Condition]:
 
 
 def _must_approve(scope: Scope) -> None:
-    if not scope.is_system and not allows(scope.role, Permission.CHARGERS_APPROVE):
+    if not scope.is_system and not scope.may(Permission.CHARGERS_APPROVE):
         raise Forbidden("Only the EMSV decides about discovered chargers.")

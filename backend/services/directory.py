@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from backend.database import Database
 from backend.domain.files import FileRules, NoStorage, Storage
 from backend.domain.masking import Mask
+from backend.domain.rates import USUAL_RATE, Counter, NoCounter, Rate
 from backend.services.alarms import Alarms
 from backend.services.analytics import Analytics
 from backend.services.api_keys import ApiKeys
@@ -38,6 +39,7 @@ from backend.services.personal_data import PersonalData
 from backend.services.pki.authority import Authority
 from backend.services.pki.certificates import Certificates
 from backend.services.quirks import Quirks
+from backend.services.rate_limits import RateLimits
 from backend.services.readiness import ReadinessCheck
 from backend.services.reservations import Reservations
 from backend.services.reviews import Reviews
@@ -83,6 +85,7 @@ class Directory:
     normalising_rules: NormalisingRules
     personal_data: PersonalData
     quirks: Quirks
+    rates: RateLimits
     readiness: ReadinessCheck
     reservations: Reservations
     reviews: Reviews
@@ -112,8 +115,13 @@ def build_directory(
     free_bytes: Callable[[], int] | None = None,
     storage: Storage | None = None,
     rules: FileRules | None = None,
+    counter: Counter | None = None,
+    usual_rate: Rate = USUAL_RATE,
 ) -> Directory:
-    """Wires the services to one database, clock, disk and storage; `former_keys` still open what they sealed once."""
+    """Wires the services to one database, clock, disk and storage; `former_keys` still open what they sealed once.
+
+    Without a `counter` nobody is kept from asking as often as they like.
+    """
     storage, rules = storage or NoStorage(), rules or FileRules()
     audit, passwords, vault = Audit(database), Passwords(), Vault(secret_key, former_keys)
     cpos, sessions, tokens = Cpos(database, audit), Sessions(database), Tokens(database, secret_key, now)
@@ -146,6 +154,7 @@ def build_directory(
         normalising_rules=NormalisingRules(database),
         personal_data=PersonalData(database, drivers, now),
         quirks=Quirks(database, chargers),
+        rates=RateLimits(counter or NoCounter(), usual_rate, time.time),
         readiness=ReadinessCheck(database, now, free_bytes),
         reservations=Reservations(database, commands),
         reviews=Reviews(database),

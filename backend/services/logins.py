@@ -12,7 +12,7 @@ from pydantic import Field
 from backend.database import Database, Row
 from backend.domain.caller import Caller
 from backend.domain.errors import Forbidden, Unauthenticated
-from backend.domain.roles import permissions_of
+from backend.domain.roles import Permission, permissions_of
 from backend.domain.scope import SYSTEM, Scope
 from backend.services.attempts import Attempts
 from backend.services.cpos import Cpos, CpoStatus
@@ -112,7 +112,7 @@ class Logins:
             cpo_id=caller.scope.cpo_id,
             cpo_name=cpo_name,
             locale=Locale.INDONESIAN,
-            permissions=permissions_of(caller.scope.role),
+            permissions=[name for name in permissions_of(caller.scope.role) if caller.scope.may(Permission(name))],
         )
 
     async def set_locale(self, caller: Caller, locale: Locale) -> Me:

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from backend.database import Database
 from backend.domain.masking import Mask
-from backend.domain.roles import Permission, allows
+from backend.domain.roles import Permission
 from backend.domain.scope import Scope
 from backend.services.chargers import Chargers
 from backend.services.records import Page, PageRequest, Record, given, own_rows, select_page, select_rows
@@ -179,7 +179,7 @@ _BEGINNING: Final = ("2000-01-01T00:00:00+00:00", 0)
 
 
 def _sees_identifiers(scope: Scope) -> bool:
-    return scope.is_system or allows(scope.role, Permission.MESSAGES_IDENTIFIERS)
+    return scope.is_system or scope.may(Permission.MESSAGES_IDENTIFIERS)
 
 
 def _frames_of(scope: Scope, charger_id: str, wanted: MessageFilter) -> list[Any]:

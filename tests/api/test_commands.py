@@ -156,7 +156,7 @@ async def test_two_callers_may_use_the_same_key(client: httpx.AsyncClient, world
     headers = {"Idempotency-Key": "tap-1"}
     first = (await client.post(START, json=body, headers=headers)).json()
     admin, nobody = await world.client("cpo_admin"), await world.client(None)
-    key = (await admin.post("/api/api-keys", json={"name": "app"})).json()["key"]
+    key = (await admin.post("/api/apikeys", json={"name": "app"})).json()["key"]
     second = (await nobody.post(START, json=body, headers={**headers, "X-API-Key": key})).json()
     assert first["command"]["id"] != second["command"]["id"]
     assert second["command"]["requested_by_name"] == "API key app"

@@ -126,7 +126,7 @@ async def test_a_person_keeps_a_language_and_a_key_has_none(world: World) -> Non
     assert (changed.status_code, changed.json()["locale"]) == (200, "en")
     assert (await client.get("/api/auth/me")).json()["locale"] == "en"
     assert (await client.patch("/api/auth/me", json={"locale": "fr"})).status_code == 422
-    made = await (await world.client("cpo_admin")).post("/api/api-keys", json={"name": "programme"})
+    made = await (await world.client("cpo_admin")).post("/api/apikeys", json={"name": "programme"})
     of_key = {"X-API-Key": made.json()["key"]}
     refused = await (await world.client(None)).patch("/api/auth/me", json={"locale": "en"}, headers=of_key)
     assert (refused.status_code, refused.json()["code"]) == (403, "people_only")

@@ -182,6 +182,6 @@ async def test_a_token_that_is_not_ours_is_refused(world: World, header: str) ->
 
 async def test_a_bad_bearer_token_is_not_excused_by_a_good_key(world: World) -> None:
     client = await world.client("emsv_admin")
-    made = (await client.post("/api/api-keys", json={"name": "n", "role": "noc_analyst"})).json()
+    made = (await client.post("/api/apikeys", json={"name": "n", "role": "noc_analyst"})).json()
     headers = {"Authorization": "Bearer nonsense", "X-API-Key": made["key"]}
     assert (await client.get("/api/auth/me", headers=headers)).status_code == 401

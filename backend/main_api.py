@@ -19,6 +19,7 @@ from backend.gateways.storage import open_storage
 from backend.logs import set_up_logs
 from backend.preflight import free_bytes
 from backend.services.directory import build_directory
+from backend.services.dossiers import Screens
 from backend.settings import load_settings
 
 _log = logging.getLogger("uniev.api")
@@ -47,6 +48,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             rules=rules,
             counter=open_counter(settings.redis_url.get_secret_value() if settings.redis_url else None),
             usual_rate=Rate(settings.rate_per_minute),
+            screens=Screens(settings.cpo_screens, settings.emsv_screens),
         )
         equip(app, directory, settings.secret_key)
         yield

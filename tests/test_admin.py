@@ -97,7 +97,7 @@ def test_mails_that_wait_are_printed_with_their_codes(
 
     async def put() -> None:
         database = await open_database(settings)
-        values = {"name": "Sari", "code": "123456", "minutes": "30"}
+        values = {"name": "Sari", "code": "123456", "minutes": "30", "link": "http://x"}
         mails = build_directory(database, settings.secret_key).mails
         await mails.send(to="sari@example.test", template="registration_code", language="en", values=values)
         await database.close()

@@ -15,6 +15,7 @@ from backend.api import (
     alarms,
     analytics,
     api_keys,
+    applications,
     auth,
     campaigns,
     certificates,
@@ -36,9 +37,11 @@ from backend.api import (
     log_jobs,
     messages,
     normalising_rules,
+    onboarding,
     problems,
     quirks,
     reservations,
+    revenue_shares,
     reviews,
     roles,
     security,
@@ -54,14 +57,22 @@ from backend.api.paging import Cursors
 from backend.services.directory import Directory
 
 VERSION: Final = "0.1.0"
-PUBLIC: Final[tuple[APIRouter, ...]] = (health.router, auth.public, files.router)
 UNBOUND: Final = (health.router, files.router)
 """Nobody is counted here: what watches the platform, and chargers that fetch by link, many behind one address."""
+PUBLIC: Final[tuple[APIRouter, ...]] = (
+    health.router,
+    auth.public,
+    files.router,
+    applications.public,
+    applications.router,  # with a token of their own
+)
 GUARDED: Final[tuple[APIRouter, ...]] = tuple(
     noun.router
     for noun in (
         auth,
         cpos,
+        onboarding,
+        revenue_shares,
         fleet,  # before stations: `/stations/live` is no station
         stations,
         chargers,

@@ -40,6 +40,9 @@ _LATEST: Final = datetime(2999, 1, 1, tzinfo=UTC)
 Name = Annotated[str, Field(min_length=1, max_length=120)]
 ShortText = Annotated[str, Field(min_length=1, max_length=200)]
 Uuid = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
+EmailAddress = Annotated[
+    str, Field(min_length=3, max_length=254, pattern=r"^[!#-'*+/-9=?A-Z^-~.-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$")
+]
 TimeZone = Annotated[str, Field(max_length=64), AfterValidator(_known_zone)]
 Moment = Annotated[AwareDatetime, Field(ge=_EARLIEST, le=_LATEST)]
 Identity = Annotated[str, Field(min_length=1, max_length=48, pattern=r"^[!-~]([ -~]*[!-~])?$")]

@@ -14,6 +14,7 @@ from backend.domain.caller import Caller
 from backend.domain.errors import Forbidden, Unauthenticated
 from backend.domain.rates import Allowance
 from backend.domain.roles import Permission, allows
+from backend.domain.scope import Scope
 from backend.services.directory import Directory
 
 _bearer = HTTPBearer(auto_error=False, scheme_name="accessToken", description="Access token from login.")
@@ -77,6 +78,11 @@ async def bound_by_address(request: Request, services: Services) -> None:
 def _note(request: Request, allowance: Allowance | None) -> None:
     """For the headers of the answer."""
     request.scope.setdefault("state", {})["allowance"] = allowance
+
+
+def caller_of(request: Request, scope: Scope, name: str) -> Caller:
+    """Somebody without a login, as the audit log names them."""
+    return Caller(scope, name, request.scope.get("state", {}).get("request_id"), sender(request))
 
 
 Identified = Annotated[Caller, Depends(identify)]

@@ -23,6 +23,7 @@ MAX_LIST_BYTES: Final = 4 * 1024 * 1024  # SendLocalList has room for its 10,000
 REQUEST_ID_HEADER: Final = "X-Request-ID"
 _ACCEPTED_ID: Final = re.compile(r"[A-Za-z0-9_.-]{8,64}")
 _ENCODED_SLASH: Final = re.compile(rb"%2f", re.IGNORECASE)
+_STREAMED: Final = ("/api/firmware-files", "/files/uploads/", "/api/cpo/register/documents/")
 _log = logging.getLogger("uniev.api")
 
 
@@ -61,7 +62,7 @@ class Envelope:
 def _streams(scope: Scope) -> bool:
     """Files come piece by piece, with a bound of their own."""
     path: str = scope["path"]
-    return scope["method"] in ("POST", "PUT") and (path == "/api/firmware-files" or path.startswith("/files/uploads/"))
+    return scope["method"] in ("POST", "PUT") and path.startswith(_STREAMED)
 
 
 def _most_bytes(scope: Scope) -> int:

@@ -73,6 +73,10 @@ class Permission(StrEnum):
     USERS_WRITE = "users:write"
     API_KEYS_READ = "api_keys:read"
     API_KEYS_WRITE = "api_keys:write"
+    ONBOARDING_READ = "onboarding:read"  # applications and their documents
+    ONBOARDING_DECIDE = "onboarding:decide"
+    REVENUE_SHARES_READ = "revenue_shares:read"
+    REVENUE_SHARES_WRITE = "revenue_shares:write"
 
 
 PLATFORM_ROLES: Final = frozenset({Role.EMSV_ADMIN, Role.EMSV_FINANCE, Role.NOC_ANALYST})
@@ -87,10 +91,15 @@ SECOND_FACTOR_ROLES: Final = PLATFORM_ROLES | {Role.CPO_FINANCE}
 """Whoever reaches over all CPOs, or money, proves a second factor."""
 
 _READ_ALL = frozenset(p for p in Permission if p.value.endswith(":read"))
-_STAFF_ONLY = frozenset({Permission.USERS_READ, Permission.API_KEYS_READ})
+_STAFF_ONLY = frozenset({
+    Permission.USERS_READ, Permission.API_KEYS_READ, Permission.ONBOARDING_READ, Permission.REVENUE_SHARES_READ,
+})  # fmt: skip
 # The whole of a person's data is for the EMSV, who answers for it, and for the person.
 _PERSON = frozenset({Permission.PERSONAL_DATA_EXPORT, Permission.PERSONAL_DATA_ERASE})
-_EMSV_ONLY = frozenset({Permission.CPOS_WRITE, Permission.CHARGERS_APPROVE, Permission.RULES_WRITE}) | _PERSON
+_EMSV_ONLY = _PERSON | {
+    Permission.CPOS_WRITE, Permission.CHARGERS_APPROVE, Permission.RULES_WRITE, Permission.ONBOARDING_DECIDE,
+    Permission.REVENUE_SHARES_WRITE,
+}  # fmt: skip
 _CARDS = frozenset({Permission.ID_TOKENS_READ, Permission.LOCAL_LISTS_READ, Permission.DRIVERS_READ})
 _ORDERS = frozenset({
     Permission.COMMANDS_SEND, Permission.RESERVATIONS_WRITE, Permission.LOCAL_LISTS_WRITE,
@@ -106,13 +115,14 @@ _REPAIR = (_READ_ALL - _STAFF_ONLY - _CARDS) | {
 _MONEY = frozenset({
     Permission.CPOS_READ, Permission.STATIONS_READ, Permission.CHARGERS_READ, Permission.CONNECTORS_READ,
     Permission.SESSIONS_READ, Permission.SESSIONS_REVIEW, Permission.ANALYTICS_READ, Permission.ALARMS_READ,
+    Permission.REVENUE_SHARES_READ,
 })  # fmt: skip
 
 PERMISSIONS: Final = MappingProxyType(
     {
         Role.EMSV_ADMIN: frozenset(Permission),
-        Role.EMSV_FINANCE: _MONEY,
-        Role.NOC_ANALYST: _READ_ALL,
+        Role.EMSV_FINANCE: _MONEY | {Permission.ONBOARDING_READ, Permission.REVENUE_SHARES_WRITE},
+        Role.NOC_ANALYST: _READ_ALL - {Permission.ONBOARDING_READ},
         Role.CPO_ADMIN: frozenset(Permission) - _EMSV_ONLY,
         Role.CPO_OPERATOR: _OPERATE | _DRIVERS | {Permission.LOGS_DOWNLOAD},
         Role.CPO_TECHNICIAN: _REPAIR,

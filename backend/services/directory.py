@@ -23,6 +23,8 @@ from backend.services.commands import Commands
 from backend.services.configuration import Configurations
 from backend.services.connectors import Connectors
 from backend.services.cpos import Cpos
+from backend.services.desk import Desk, build_desk
+from backend.services.dossiers import LOCAL_SCREENS, Screens
 from backend.services.drivers import Drivers
 from backend.services.file_links import FileLinks
 from backend.services.firmware import Firmware
@@ -72,6 +74,7 @@ class Directory:
     configurations: Configurations
     connectors: Connectors
     cpos: Cpos
+    desk: Desk
     drivers: Drivers
     file_links: FileLinks
     firmware: Firmware
@@ -117,15 +120,13 @@ def build_directory(
     rules: FileRules | None = None,
     counter: Counter | None = None,
     usual_rate: Rate = USUAL_RATE,
+    screens: Screens = LOCAL_SCREENS,
 ) -> Directory:
-    """Wires the services to one database, clock, disk and storage; `former_keys` still open what they sealed once.
-
-    Without a `counter` nobody is kept from asking as often as they like.
-    """
+    """Wires the services; `former_keys` still open what they sealed once. Without a `counter` no rate is bounded."""
     storage, rules = storage or NoStorage(), rules or FileRules()
     audit, passwords, vault = Audit(database), Passwords(), Vault(secret_key, former_keys)
     cpos, sessions, tokens = Cpos(database, audit), Sessions(database), Tokens(database, secret_key, now)
-    stations, drivers = Stations(database, cpos), Drivers(database)
+    mails, stations, drivers = Mails(database, vault), Stations(database, cpos), Drivers(database)
     chargers = Chargers(database, stations)
     commands = Commands(database, chargers, sessions)
     authority = Authority(database, vault, now)
@@ -141,6 +142,7 @@ def build_directory(
         configurations=Configurations(database, chargers),
         connectors=Connectors(database),
         cpos=cpos,
+        desk=build_desk(database, audit, cpos, mails, passwords, storage, secret_key, screens),
         drivers=drivers,
         file_links=FileLinks(database, storage, rules),
         firmware=Firmware(database, cpos, chargers, storage, rules, now),
@@ -149,7 +151,7 @@ def build_directory(
         local_lists=LocalLists(database, chargers),
         log_jobs=LogJobs(database, audit, chargers, storage, rules, now),
         logins=Logins(database, cpos, passwords, tokens, Attempts(time.monotonic), now),
-        mails=Mails(database, vault),
+        mails=mails,
         messages=Messages(database, chargers, Mask(secret_key.encode())),
         normalising_rules=NormalisingRules(database),
         personal_data=PersonalData(database, drivers, now),

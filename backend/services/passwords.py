@@ -13,7 +13,7 @@ _HASHER: Final = PasswordHasher()
 # Each hash takes 64 MiB and a core for some tens of milliseconds: a burst of logins waits in line.
 _AT_ONCE: Final = 2
 # A hash of nothing anybody knows; comparing with it makes an unknown e-mail cost what a known one costs.
-_DECOY: Final = "$argon2id$v=19$m=65536,t=3,p=4$b9xMw4L+iRN2nZ+a/V+alg$NoSX2NjfuJVznyhRrw0sIbI39VMzGg92g4c54yX/jDU"
+NO_PASSWORD: Final = "$argon2id$v=19$m=65536,t=3,p=4$b9xMw4L+iRN2nZ+a/V+alg$NoSX2NjfuJVznyhRrw0sIbI39VMzGg92g4c54yX/jDU"
 
 
 class Passwords:
@@ -30,7 +30,7 @@ class Passwords:
     async def verify(self, stored: str | None, password: str) -> bool:
         """Whether the password matches. `stored` None (no such user) takes as long and is False."""
         async with self._slots:
-            matches = await asyncio.to_thread(_matches, stored or _DECOY, password)
+            matches = await asyncio.to_thread(_matches, stored or NO_PASSWORD, password)
         return matches and stored is not None
 
 

@@ -11,6 +11,9 @@ from backend.domain.rates import Allowance, Counter, Rate
 
 STRICT: Final[dict[str, Rate]] = {
     "/api/auth/login": Rate(30, 60),
+    "/api/cpo/register": Rate(10, 600),
+    "/api/cpo/register/code": Rate(10, 600),
+    "/api/cpo/register/verify": Rate(20, 600),
 }
 """Per address: what guesses passwords and codes, or fills mailboxes."""
 REFUSED: Final = Rate(120, 60)

@@ -53,6 +53,7 @@ class Tenant:
     certificate_id: str = ""
     campaign_id: str = ""
     driver_id: str = ""
+    document_id: str = ""
 
 
 @dataclass
@@ -189,6 +190,12 @@ async def _tenant(database: DirectDatabase, name: str, charger_id: str) -> Tenan
     await add(
         "alarms", cpo_id=cpo_id, kind="standing", charger_id=charger_id, opened_at=moment, last_seen_at=moment, count=1
     )
+    applied = {"email": f"owner@{charger_id.lower()}.test", "contact_name": "Owner", "company": name, "state": "active"}
+    await add("cpo_applications", cpo_id=cpo_id, **applied)
+    await add(
+        "cpo_documents", id=cpo_id, cpo_id=cpo_id, kind="nib", name="nib.pdf", media_type="application/pdf",
+        size_bytes=1, sha256="00", content_name="cpo-documents/none",
+    )  # fmt: skip
     certificate = await add(
         "certificates", cpo_id=cpo_id, charger_id=charger_id, kind="ChargePointCertificate", state="installed",
         serial_number="1f", not_after=(NOW + timedelta(days=9)).isoformat(),
@@ -210,7 +217,7 @@ async def _tenant(database: DirectDatabase, name: str, charger_id: str) -> Tenan
     return Tenant(
         cpo_id, station_id, charger_id, "", 0, token["id"], user["id"], key["id"], command["id"], template["id"],
         reservation["id"], profile["id"], file["id"], update["id"], log["id"],
-        certificate_id=certificate["id"], campaign_id=campaign["id"], driver_id=driver["id"],
+        certificate_id=certificate["id"], campaign_id=campaign["id"], driver_id=driver["id"], document_id=cpo_id,
     )  # fmt: skip
 
 

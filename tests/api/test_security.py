@@ -8,6 +8,7 @@ import httpx
 import pytest
 from fastapi.routing import APIRoute
 
+from backend.api import applications
 from backend.api.application import GUARDED, PUBLIC
 from backend.api.certificates import PemResponse
 from backend.domain.roles import Permission, Role, allows
@@ -16,7 +17,11 @@ from tests.api.test_commands import PAYLOADS
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
 WITHOUT_PERMISSION = {"/api/auth/logout", "/api/auth/me", "/api/roles"}
-PUBLIC_PATHS = {"/health", "/ready", "/api/auth/login", "/api/auth/refresh"}
+PUBLIC_PATHS = {
+    "/health", "/ready", "/api/auth/login", "/api/auth/refresh", "/api/cpo/register", "/api/cpo/register/code",
+    "/api/cpo/register/verify",
+}  # fmt: skip
+BY_APPLICANT = {route.path for route in applications.router.routes}  # type: ignore[attr-defined]  # a token of their own
 BY_LINK = {  # the link is the secret; chargers have no login
     "/files/firmware/{token}", "/files/firmware/{token}/{name}", "/files/uploads/{token}",
     "/files/uploads/{token}/{name:path}",
@@ -56,6 +61,8 @@ def _path(route: APIRoute, tenant: Tenant | None = None) -> str:
         "certificate_id": tenant.certificate_id if tenant else NOBODY,
         "campaign_id": tenant.campaign_id if tenant else NOBODY,
         "driver_id": tenant.driver_id if tenant else NOBODY,
+        "document_id": tenant.document_id if tenant else NOBODY,
+        "share_id": NOBODY,
         "rule_id": NOBODY,  # a rule belongs to nobody
     }
     return route.path.format(**names)
@@ -68,7 +75,10 @@ async def _ask(client: httpx.AsyncClient, route: APIRoute, path: str) -> httpx.R
 
 async def test_without_credentials_only_login_refresh_and_health_answer(world: World) -> None:
     client = await world.client(None)
-    assert {route.path for route in _routes(PUBLIC)} == PUBLIC_PATHS | BY_LINK
+    assert {route.path for route in _routes(PUBLIC)} == PUBLIC_PATHS | BY_LINK | BY_APPLICANT
+    for route in _routes((applications.router,)):
+        reply = await client.request(next(iter(route.methods)), route.path.format(kind="nib", document_id=NOBODY))
+        assert reply.status_code == 401, route.path
     for route in GUARDED_ROUTES:
         reply = await _ask(client, route, _path(route))
         assert reply.status_code == 401, route.path
@@ -137,6 +147,8 @@ def _fitting_body(route: APIRoute, tenant: Tenant) -> dict[str, object] | None:
         "log-jobs": {"kind": "diagnostics"},
         "id-tokens": {"id_token_id": tenant.token_id},
         "consents": {"purpose": "service", "text_version": "1", "given": True, "method": "app"},
+        "verify": {"decision": "refuse", "message": "x", "revision": 1},
+        "standing": {"step": "suspend", "message": "x"},
     }
     return bodies.get(action, {}) if route.methods & {"POST", "PUT"} else None
 
@@ -147,7 +159,7 @@ async def test_lists_hold_only_what_the_caller_may_see(world: World) -> None:
         for route in GUARDED_ROUTES
         if "GET" in route.methods and "{" not in route.path and route.response_class is not PemResponse
     ]
-    own, everybody = await world.client("cpo_admin"), await world.client("noc_analyst")
+    own, everybody = await world.client("cpo_admin"), await world.client("emsv_admin")
     for path in lists:
         mine, all_of_it = (await own.get(path)).json(), (await everybody.get(path)).json()
         text = str(mine)

@@ -22,12 +22,14 @@ def test_every_role_has_a_line_in_the_table_and_one_home() -> None:
     assert not PLATFORM_ROLES & TENANT_ROLES
 
 
-def test_the_noc_analyst_reads_everything_and_changes_nothing() -> None:
-    assert {p for p in Permission if allows("noc_analyst", p)} == {p for p in Permission if p.endswith(":read")}
+def test_the_noc_analyst_reads_everything_but_applications_and_changes_nothing() -> None:
+    reads = {p for p in Permission if p.endswith(":read")}
+    assert {p for p in Permission if allows("noc_analyst", p)} == reads - {Permission.ONBOARDING_READ}
 
 
 def test_only_the_emsv_administrator_makes_cpos_approves_chargers_and_makes_rules_for_all() -> None:
-    for permission in (Permission.CPOS_WRITE, Permission.CHARGERS_APPROVE, Permission.RULES_WRITE):
+    emsvs = (Permission.CPOS_WRITE, Permission.CHARGERS_APPROVE, Permission.RULES_WRITE, Permission.ONBOARDING_DECIDE)
+    for permission in emsvs:
         assert [role for role in Role if allows(role, permission)] == [Role.EMSV_ADMIN]
 
 
@@ -46,7 +48,8 @@ def test_a_technician_mends_machines_but_sees_no_cards_and_no_staff() -> None:
 @pytest.mark.parametrize("role", ["cpo_finance", "emsv_finance"])
 def test_finance_decides_what_is_billed_and_touches_no_machine(role: str) -> None:
     changes = [p for p in Permission if allows(role, p) and not p.endswith(":read")]
-    assert changes == [Permission.SESSIONS_REVIEW]
+    agreed = [Permission.REVENUE_SHARES_WRITE] if role == "emsv_finance" else []
+    assert changes == [Permission.SESSIONS_REVIEW, *agreed]
 
 
 def test_a_driver_gets_at_their_own_data_alone_and_nobody_gives_the_role() -> None:

@@ -120,6 +120,14 @@ insert into public.driver_cpos (driver_id, cpo_id) values ('{DRIVER}', '{OWNER}'
 insert into public.outbox (cpo_id, topic, payload) values ('{OWNER}', 'session.started', '{{}}');
 insert into public.alarms (cpo_id, kind, charger_id, opened_at, last_seen_at, count)
     values ('{OWNER}', 'flooding', 'OWN', now(), now(), 1);
+insert into public.cpo_applications (cpo_id, email, contact_name, company)
+    values ('{OWNER}', 'a@owner.test', 'A', 'Owner');
+insert into public.cpo_steps (id, cpo_id, step, state, party, actor_name)
+    values ('{OWNER}', '{OWNER}', 'submit', 'submitted', 'applicant', 'A');
+insert into public.cpo_documents (id, cpo_id, kind, name, media_type, size_bytes, sha256, content_name)
+    values ('{OWNER}', '{OWNER}', 'nib', 'nib.pdf', 'application/pdf', 1, '00', 'cpo-documents/1');
+insert into public.revenue_shares (cpo_id, valid_from, cpo_percent, settlement_cycle, created_by_name)
+    values ('{OWNER}', '2026-01-01', 90, 'monthly', 'A');
 insert into public.audit_log (cpo_id, action, object_type) values ('{OWNER}', 'create', 'station');
 """
 

@@ -16,6 +16,7 @@ from backend.api import (
     analytics,
     api_keys,
     applications,
+    audit,
     auth,
     campaigns,
     certificates,
@@ -103,6 +104,7 @@ GUARDED: Final[tuple[APIRouter, ...]] = tuple(
         users,
         roles,
         api_keys,
+        audit,
     )
 )
 FORMER: Final = (api_keys.former,)

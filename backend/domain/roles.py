@@ -77,6 +77,7 @@ class Permission(StrEnum):
     ONBOARDING_DECIDE = "onboarding:decide"
     REVENUE_SHARES_READ = "revenue_shares:read"
     REVENUE_SHARES_WRITE = "revenue_shares:write"
+    AUDIT_READ = "audit:read"
 
 
 PLATFORM_ROLES: Final = frozenset({Role.EMSV_ADMIN, Role.EMSV_FINANCE, Role.NOC_ANALYST})
@@ -93,6 +94,7 @@ SECOND_FACTOR_ROLES: Final = PLATFORM_ROLES | {Role.CPO_FINANCE}
 _READ_ALL = frozenset(p for p in Permission if p.value.endswith(":read"))
 _STAFF_ONLY = frozenset({
     Permission.USERS_READ, Permission.API_KEYS_READ, Permission.ONBOARDING_READ, Permission.REVENUE_SHARES_READ,
+    Permission.AUDIT_READ,
 })  # fmt: skip
 # The whole of a person's data is for the EMSV, who answers for it, and for the person.
 _PERSON = frozenset({Permission.PERSONAL_DATA_EXPORT, Permission.PERSONAL_DATA_ERASE})

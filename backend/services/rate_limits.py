@@ -11,11 +11,14 @@ from backend.domain.rates import Allowance, Counter, Rate
 
 STRICT: Final[dict[str, Rate]] = {
     "/api/auth/login": Rate(30, 60),
+    "/api/cpo/register": Rate(10, 3600),
+    "/api/cpo/register/code": Rate(10, 3600),
+    "/api/cpo/register/verify": Rate(30, 3600),
     "/api/cpo/register": Rate(10, 600),
     "/api/cpo/register/code": Rate(10, 600),
     "/api/cpo/register/verify": Rate(20, 600),
 }
-"""Per address: what guesses passwords and codes, or fills mailboxes."""
+"""Per address of another machine: what guesses passwords and codes, or fills mailboxes."""
 REFUSED: Final = Rate(120, 60)
 """Per address: credentials that do not hold."""
 _IPV6_SITE: Final = 64  # one subscriber has as many addresses as they like below it
@@ -36,13 +39,14 @@ class RateLimits:
 
     async def address(self, address: str | None, path: str) -> Allowance | None:
         """Counts a request of nobody known to a public path. Raises TooManyRequests."""
-        strict = STRICT.get(path)
+        strict = None if _own_machine(address) else STRICT.get(path)
         place = f"{_site(address)} {path if strict else ''}"
         return await self._take("address", place, strict or self._usual)
 
     async def refused(self, address: str | None) -> None:
         """Counts credentials that did not hold. Raises TooManyRequests."""
-        await self._take("address", f"{_site(address)} refused", REFUSED)
+        rate = self._usual if _own_machine(address) else REFUSED
+        await self._take("address", f"{_site(address)} refused", rate)
 
     async def _take(self, name: str, who: str, rate: Rate) -> Allowance | None:
         if not self._usual.requests or not rate.requests:
@@ -55,6 +59,11 @@ class RateLimits:
         if allowance.exceeded:
             raise TooManyRequests(allowance)
         return allowance
+
+
+def _own_machine(address: str | None) -> bool:
+    """Screens and tools beside the API: many people behind one address, unless they pass theirs on."""
+    return address is not None and ip_address(address).is_loopback
 
 
 def _site(address: str | None) -> str:

@@ -10,5 +10,7 @@ open_house(
         Room("operators.py", "operators", "cpos:read", ":material/domain:"),
         Room("approvals.py", "approvals", "chargers:read", ":material/how_to_reg:"),
         Room("wall.py", "wall", "analytics:read", ":material/tv:"),
+        Room("api_keys.py", "api_keys", "api_keys:read", ":material/key:", section="people"),
+        Room("audit.py", "audit", "audit:read", ":material/history_edu:", section="people"),
     ],
 )

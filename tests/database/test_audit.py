@@ -51,6 +51,8 @@ NOT_AUDITED = {
     "driver_cpos": "told by the functions that change it, without what it says of a person",
     "driver_tokens": "told by the functions that change it, without what it says of a person",
     "drivers": "told by the functions that change it, without what it says of a person",
+    "cpo_applicant_tokens": "logins of applicants",
+    "cpo_registrations": "codes before there is an application",
     "firmware_jobs": "their command is audited",
     "gate_refusals": "from chargers",
     "held_profiles": "their command is audited",

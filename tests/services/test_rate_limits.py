@@ -62,6 +62,8 @@ async def test_an_address_is_strictly_bound_where_it_could_guess(rates: RateLimi
         await rates.address("192.0.2.1", path)
     await rates.address("192.0.2.2", path)
     await rates.address("192.0.2.1", "/api/auth/refresh")
+    own = [await rates.address("127.0.0.1", path) for _ in range(3)]
+    assert [allowance.rate.requests for allowance in own if allowance] == [3, 3, 3]  # screens beside the API
 
 
 async def test_addresses_of_one_ipv6_site_count_as_one(rates: RateLimits) -> None:

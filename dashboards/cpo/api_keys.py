@@ -1,0 +1,14 @@
+"""Keys of programs."""
+
+import streamlit as st
+
+from dashboards.common import api_keys, door
+from dashboards.common.frame import live
+from dashboards.common.texts import t
+from dashboards.common.viewer import require_viewer
+
+person = require_viewer(door.CPO)
+st.title(t("cpo.api_keys.title"))
+api_keys.acts(person)
+live(door.CPO, api_keys.room, every=15)
+api_keys.ask_if_pressed(door.CPO)

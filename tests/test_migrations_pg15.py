@@ -10,8 +10,9 @@ import pytest
 from backend.database import SYSTEM, DirectDatabase, Scope
 from backend.migrate import list_migrations, migrate
 from tests.support.postgres15 import running_postgres15
-from tests.support.tenancy import FOREIGNER, PERSON, found_nation, trespasses
+from tests.support.tenancy import FOREIGNER, PERSON, found_nation
 from tests.support.tools import require_tool
+from tests.support.walls import misread, people, relations_of
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +29,11 @@ async def test_migrations_policies_and_a_session_work_on_postgresql_15(server15:
     assert await migrate(server15) == [migration.version for migration in list_migrations()]
     assert await migrate(server15) == []
 
-    relations = await found_nation(server15)
+    connection = await asyncpg.connect(server15)
+    relations = await relations_of(connection, await found_nation(server15))
+    await connection.close()
     database = await DirectDatabase.open(server15)
-    assert await trespasses(database, relations, Scope("cpo_admin", user_id=PERSON, cpo_id=FOREIGNER)) == []
+    assert [line for scope in people() for line in await misread(database, relations, scope)] == []
     assert await _charge(database) == 1500.0
     await database.call("maintain_partitions", {"p_days_ahead": 2, "p_keep_days": 30}, scope=SYSTEM)
     overview = await database.call("dashboard_overview", {"p_cpo_id": None}, scope=Scope("noc_analyst", user_id=PERSON))

@@ -1,4 +1,4 @@
-"""Two CPOs with rows in every tenant table, and a search for what one can see or change of the other."""
+"""Two CPOs with rows in every tenant table, and a driver."""
 
 from collections.abc import Awaitable
 from dataclasses import dataclass
@@ -9,7 +9,6 @@ import msgspec
 
 from backend.database import Database, Row, Scope
 from backend.domain.errors import DomainError, Forbidden
-from backend.domain.roles import TENANT_ROLES
 from backend.services.upkeep import PARTITIONS_AHEAD_DAYS
 
 OWNER = "aaaaaaaa-0000-0000-0000-000000000001"
@@ -17,12 +16,6 @@ FOREIGNER = "bbbbbbbb-0000-0000-0000-000000000002"
 PERSON = "cccccccc-0000-0000-0000-000000000003"
 DRIVER = "dddddddd-0000-0000-0000-000000000004"
 """A driver who charges at OWNER's, with the token TAG; also the id of the driver's user."""
-
-STRANGERS = (
-    *(Scope(role, user_id=PERSON, cpo_id=FOREIGNER) for role in TENANT_ROLES),
-    Scope("driver", user_id=PERSON),
-    Scope("cpo_admin", user_id=PERSON),  # claims without a CPO must match nothing, not everything
-)
 
 # A row of OWNER in every table that has a cpo_id, and in each partition. A new one without a row here fails the test.
 # ruff: noqa: S608 (only this file's own constants go into the SQL)
@@ -185,25 +178,6 @@ async def contents(dsn: str, relations: list[Relation]) -> dict[str, str]:
         }
     finally:
         await connection.close()
-
-
-async def trespasses(store: Database, relations: list[Relation], scope: Scope) -> list[str]:
-    """What `scope`, a stranger, gets to see of OWNER's rows or is let to write, in words; [] is right."""
-    found = []
-    for relation in relations:
-        if await _sees(store, relation.name, scope):
-            found.append(f"{scope.role} sees {relation.name}")
-        if relation.writable:
-            found += [f"{scope.role} may {verb} {relation.name}" for verb in await writes(store, relation, scope)]
-    return found
-
-
-async def _sees(store: Database, table: str, scope: Scope) -> bool:
-    try:
-        rows = await store.select(table, scope=scope, columns="cpo_id", limit=1000)
-    except Forbidden:
-        return False
-    return any(row["cpo_id"] != scope.cpo_id for row in rows)
 
 
 async def writes(store: Database, relation: Relation, scope: Scope) -> list[str]:

@@ -11,9 +11,6 @@ from backend.domain.rates import Allowance, Counter, Rate
 
 STRICT: Final[dict[str, Rate]] = {
     "/api/auth/login": Rate(30, 60),
-    "/api/cpo/register": Rate(10, 3600),
-    "/api/cpo/register/code": Rate(10, 3600),
-    "/api/cpo/register/verify": Rate(30, 3600),
     "/api/cpo/register": Rate(10, 600),
     "/api/cpo/register/code": Rate(10, 600),
     "/api/cpo/register/verify": Rate(20, 600),

@@ -80,7 +80,7 @@ async def _create_user(asked: argparse.Namespace, _database: Database, services:
     cpo_id = await _find_cpo(services, asked.cpo)
     name = asked.name or asked.email.split("@")[0]
     new = NewUser(asked.email, name, UserRole(asked.role), asked.password, cpo_id, Locale(asked.locale))
-    user = await services.users.create(_CALLER, new)
+    user = await services.people.users.create(_CALLER, new)
     print(f"User {user.email} ({user.role}) may log in now.")
 
 

@@ -52,7 +52,7 @@ async def measure(plan: WallsPlan, cores: Cores, directory: Path) -> Figures:
         try:
             services = build_directory(database, settings.secret_key)
             readers = [
-                _Reader(scope, services.tokens.access(scope, "Bench"), count)
+                _Reader(scope, services.people.tokens.access(scope, "Bench"), count)
                 for scope, count in people[: plan.read_cpos] + people[-1:]
             ]
             async with _api(registry, cores, directory) as url:
@@ -133,7 +133,7 @@ async def _authorization(
             policies.append(bound_ms - free_ms)
             after = [rows[-1]["started_at"], rows[-1]["id"]] if len(rows) == LIMIT else None
             began = perf_counter()
-            await services.standing.check(services.tokens.read(reader.token, None))
+            await services.people.standing.check(services.people.tokens.read(reader.token, None))
             checks.append((perf_counter() - began) * 1000)
     policy_ms, check_ms = median(policies), median(checks)
     return {

@@ -39,6 +39,7 @@ from backend.api import (
     messages,
     normalising_rules,
     onboarding,
+    own_logins,
     problems,
     quirks,
     reservations,
@@ -52,7 +53,7 @@ from backend.api import (
     timeline,
     users,
 )
-from backend.api.dependencies import bound_by_address, identify
+from backend.api.dependencies import bound_by_address, identify, identify_enrolling
 from backend.api.envelope import Envelope
 from backend.api.paging import Cursors
 from backend.services.directory import Directory
@@ -71,6 +72,7 @@ GUARDED: Final[tuple[APIRouter, ...]] = tuple(
     noun.router
     for noun in (
         auth,
+        own_logins,
         cpos,
         onboarding,
         revenue_shares,
@@ -109,6 +111,8 @@ GUARDED: Final[tuple[APIRouter, ...]] = tuple(
 )
 FORMER: Final = (api_keys.former,)
 """The same under paths of before, told nowhere."""
+ENROLLING: Final[tuple[APIRouter, ...]] = (auth.enrolling,)
+"""Also for who is known but has yet to enrol the second factor that the role asks for."""
 _DESCRIPTION: Final = """\
 Public EV charging in Indonesia for many operators at once.
 
@@ -135,9 +139,10 @@ def create_app(lifespan: Lifespan | None = None) -> FastAPI:
     for router in PUBLIC:
         bounds = [] if router in UNBOUND else [Depends(bound_by_address)]
         app.include_router(router, dependencies=bounds, responses=problems.responses(422, 500))
-    for router in (*GUARDED, *FORMER):  # one place asks who calls, so no route can forget it
-        answers = problems.responses(401, 403, 422, 429, 500)
-        app.include_router(router, dependencies=[Depends(identify)], responses=answers)
+    for routers, who in ((ENROLLING, identify_enrolling), ((*GUARDED, *FORMER), identify)):
+        for router in routers:  # one place asks who calls, so no route can forget it
+            answers = problems.responses(401, 403, 422, 429, 500)
+            app.include_router(router, dependencies=[Depends(who)], responses=answers)
     app.add_middleware(Envelope)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app

@@ -10,7 +10,7 @@ from typing import Annotated
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
-from backend.domain.caller import Caller
+from backend.domain.caller import Caller, Visitor
 from backend.domain.errors import Forbidden, Unauthenticated
 from backend.domain.rates import Allowance
 from backend.domain.roles import Permission, allows
@@ -43,8 +43,11 @@ def sender(request: Request) -> str | None:
         return None
 
 
-async def identify(request: Request, services: Services, bearer: Bearer, api_key: ApiKeyText) -> Caller:
-    """Who calls, by access token or API key. Raises Unauthenticated, TooManyRequests."""
+async def identify_enrolling(request: Request, services: Services, bearer: Bearer, api_key: ApiKeyText) -> Caller:
+    """Who calls, by access token or API key, also whoever has a second factor yet to enrol.
+
+    Raises Unauthenticated, TooManyRequests.
+    """
     try:
         return await _recognised(request, services, bearer, api_key)
     except Unauthenticated:
@@ -59,8 +62,8 @@ async def _recognised(
     if "authorization" in request.headers:  # if it does not hold, a good key beside it does not excuse it
         if bearer is None:
             raise Unauthenticated("The Authorization header is not of the form `Bearer <access token>`.")
-        caller = services.tokens.read(bearer.credentials, request_id)
-        await services.standing.check(caller)
+        caller = services.people.tokens.read(bearer.credentials, request_id)
+        await services.people.standing.check(caller)
         _note(request, await services.rates.caller("user", caller.scope.user_id or "", None))
         return replace(caller, address=address)
     if api_key:
@@ -80,12 +83,30 @@ def _note(request: Request, allowance: Allowance | None) -> None:
     request.scope.setdefault("state", {})["allowance"] = allowance
 
 
+Enrolling = Annotated[Caller, Depends(identify_enrolling)]
+
+
+async def identify(caller: Enrolling) -> Caller:
+    """Who calls, with everything proven that the role asks for. Raises Unauthenticated, Forbidden, TooManyRequests."""
+    if caller.enrolling:
+        raise Forbidden("Your role asks for a second factor: enrol one first.", code="second_factor_required")
+    return caller
+
+
 def caller_of(request: Request, scope: Scope, name: str) -> Caller:
     """Somebody without a login, as the audit log names them."""
     return Caller(scope, name, request.scope.get("state", {}).get("request_id"), sender(request))
 
 
 Identified = Annotated[Caller, Depends(identify)]
+
+
+def visitor(request: Request) -> Visitor:
+    """Where a request comes from whose sender is not known yet."""
+    return Visitor(sender(request), request.headers.get("user-agent"))
+
+
+Visiting = Annotated[Visitor, Depends(visitor)]
 
 
 def allow(permission: Permission) -> Callable[[Caller], Awaitable[Caller]]:

@@ -41,6 +41,9 @@ class UserChanges(Body):
 
     name: Name = Field(default_factory=absent, description="Name of the person.")
     locale: Locale = Field(default_factory=absent, description="Language of the screens: `id` or `en`.")
+    role: UserRole = Field(
+        default_factory=absent, description="What the person may do; none that reaches further than yours."
+    )
     active: bool = Field(default_factory=absent, description="False: may not log in any more.")
     password: Password = Field(default_factory=absent, description="New password, 12 characters or more.")
 
@@ -48,23 +51,31 @@ class UserChanges(Body):
 @router.get("", summary="List users")
 async def list_users(services: Services, caller: Reader, page: Annotated[Paging, Depends()]) -> ItemList[User]:
     """By e-mail address."""
-    return page.answer(await services.users.list(caller.scope, page.request))
+    return page.answer(await services.people.users.list(caller.scope, page.request))
 
 
 @router.post("", summary="Create a user", status_code=201, responses=responses(404, 409))
 async def create_user(services: Services, caller: Writer, body: NewUser) -> User:
     """Creates a user who may log in at once."""
     new = service.NewUser(body.email, body.name, body.role, body.password, body.cpo_id, body.locale)
-    return await services.users.create(caller, new)
+    return await services.people.users.create(caller, new)
 
 
 @router.get("/{user_id}", summary="Read a user", responses=responses(404))
 async def read_user(services: Services, caller: Reader, user_id: UuidPath) -> User:
     """One user."""
-    return await services.users.get(caller.scope, user_id)
+    return await services.people.users.get(caller.scope, user_id)
 
 
 @router.put("/{user_id}", summary="Change a user", responses=responses(404, 409))
 async def update_user(services: Services, caller: Writer, user_id: UuidPath, body: UserChanges) -> User:
-    """Changes the members that are sent. A new password, or `active: false`, ends the user's logins."""
-    return await services.users.update(caller, user_id, body.sent())
+    """Changes the members that are sent. A new role or password, or `active: false`, ends the user's logins."""
+    return await services.people.users.update(caller, user_id, body.sent())
+
+
+@router.delete(
+    "/{user_id}/second-factor", summary="Reset a second factor", status_code=204, responses=responses(404, 409)
+)
+async def reset_second_factor(services: Services, caller: Writer, user_id: UuidPath) -> None:
+    """For somebody who lost telephone and recovery codes. Their logins end; they enrol anew if their role asks."""
+    await services.people.users.reset_second_factor(caller, user_id)

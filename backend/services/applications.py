@@ -23,7 +23,7 @@ from backend.domain.files import Storage, content_name, shown_name
 from backend.domain.onboarding import DocumentKind, Party, Step, normal_number, normal_spklu_numbers
 from backend.services.dossiers import Application, Document, Dossiers, Walk
 from backend.services.mails import Mails
-from backend.services.passwords import MIN_PASSWORD_LENGTH, NO_PASSWORD, Passwords
+from backend.services.passwords import NO_PASSWORD, Passwords, check_strength
 
 CODE_LIFE_S: Final = 30 * 60
 TOKEN_LIFE_S: Final = 12 * 3600
@@ -195,7 +195,7 @@ class Applications:
 
         Raises Conflict (`password_conflict`) where there is none to set, InvalidInput for a bad one.
         """
-        _long_enough(password)
+        await check_strength(password, applicant.email, applicant.contact_name)
         arguments = {
             "p_cpo_id": applicant.cpo_id, "p_email": applicant.email,
             "p_password_hash": await self._passwords.hash(password), "p_no_password": NO_PASSWORD,
@@ -233,12 +233,6 @@ _STATED: Final = frozenset({
     "company", "contact_name", "language", "nib", "npwp", "address", "phone", "bank_name", "bank_account",
     "bank_holder", "spklu_numbers",
 })  # fmt: skip
-
-
-def _long_enough(password: str) -> None:
-    if len(password) < MIN_PASSWORD_LENGTH:
-        detail = f"A password has {MIN_PASSWORD_LENGTH} characters or more."
-        raise InvalidInput(detail, code="password_too_short", members=[("password", detail)])
 
 
 def _plain(email: str) -> str:

@@ -1,47 +1,38 @@
-"""A bound on failed logins per e-mail address, in this process's memory."""
+"""Bounds failed proofs of identity, for all processes together: the counts stand in the database."""
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Sequence
+from datetime import datetime
 
+from backend.database import Database
 from backend.domain.errors import TooManyAttempts
-
-MAX_FAILURES: Final = 5
-WINDOW_S: Final = 300.0
-_MAX_KEYS: Final = 10_000
+from backend.domain.lockout import FIRST_WAIT_S, Counted, Proof, counted
+from backend.domain.scope import SYSTEM
 
 
 class Attempts:
-    """Remembers failures of the last five minutes; the least recently failing address is forgotten first.
+    """Counts each attempt before it is made, so that many at once cannot slip through. `now` is the clock (UTC)."""
 
-    `monotonic` gives seconds that never go back.
-    """
+    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
+        self._database = database
+        self._now = now
 
-    def __init__(self, monotonic: Callable[[], float]) -> None:
-        self._monotonic = monotonic
-        self._failures: OrderedDict[str, deque[float]] = OrderedDict()
+    async def begin(self, proof: Proof, account: str, address: str | None, *, known: bool = False) -> list[Counted]:
+        """Counts an attempt as failed until `succeeded` says otherwise. Raises TooManyAttempts."""
+        keys = counted(proof, account, address, known=known)
+        arguments = {
+            "p_keys": [one.key for one in keys],
+            "p_free": [one.bound.free for one in keys],
+            "p_cap_s": [one.bound.cap_s for one in keys],
+            "p_first_s": FIRST_WAIT_S,
+            "p_now": self._now().isoformat(),
+        }
+        wait_s: int = await self._database.call("begin_attempt", arguments, scope=SYSTEM)
+        if wait_s:
+            raise TooManyAttempts(retry_after_s=wait_s)
+        return keys
 
-    def check(self, key: str) -> None:
-        """Raises TooManyAttempts while `key` has failed `MAX_FAILURES` times within the window."""
-        failures = self._recent(key)
-        if len(failures) >= MAX_FAILURES:
-            raise TooManyAttempts(retry_after_s=int(failures[0] + WINDOW_S - self._monotonic()) + 1)
-
-    def failed(self, key: str) -> None:
-        """Counts one failure."""
-        self._recent(key).append(self._monotonic())
-        self._failures.move_to_end(key)
-        while len(self._failures) > _MAX_KEYS:
-            self._failures.popitem(last=False)
-
-    def succeeded(self, key: str) -> None:
-        """Forgets the failures of `key`."""
-        self._failures.pop(key, None)
-
-    def _recent(self, key: str) -> deque[float]:
-        failures = self._failures.setdefault(key, deque(maxlen=MAX_FAILURES))
-        while failures and failures[0] <= self._monotonic() - WINDOW_S:
-            failures.popleft()
-        return failures
+    async def succeeded(self, keys: Sequence[Counted]) -> None:
+        """Takes an attempt back that `begin` had counted, and forgets the failures of its pair."""
+        await self._database.call("attempt_succeeded", {"p_keys": [one.key for one in keys]}, scope=SYSTEM)

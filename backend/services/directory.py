@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +13,6 @@ from backend.domain.rates import USUAL_RATE, Counter, NoCounter, Rate
 from backend.services.alarms import Alarms
 from backend.services.analytics import Analytics
 from backend.services.api_keys import ApiKeys
-from backend.services.attempts import Attempts
 from backend.services.audit import Audit
 from backend.services.campaigns import Campaigns
 from backend.services.chargers import Chargers
@@ -32,11 +30,11 @@ from backend.services.fleet import Fleet
 from backend.services.id_tokens import IdTokens
 from backend.services.local_lists import LocalLists
 from backend.services.log_jobs import LogJobs
-from backend.services.logins import Logins
 from backend.services.mails import Mails
 from backend.services.messages import Messages
 from backend.services.normalising_rules import NormalisingRules
 from backend.services.passwords import Passwords
+from backend.services.people import People, build_people
 from backend.services.personal_data import PersonalData
 from backend.services.pki.authority import Authority
 from backend.services.pki.certificates import Certificates
@@ -47,13 +45,10 @@ from backend.services.reservations import Reservations
 from backend.services.reviews import Reviews
 from backend.services.security import Security
 from backend.services.sessions import Sessions
-from backend.services.standing import Standing
 from backend.services.stations import Stations
 from backend.services.tags import Tags
 from backend.services.templates import Templates
 from backend.services.timeline import Timeline
-from backend.services.tokens import Tokens
-from backend.services.users import Users
 from backend.services.vault import Vault
 
 
@@ -82,10 +77,10 @@ class Directory:
     id_tokens: IdTokens
     local_lists: LocalLists
     log_jobs: LogJobs
-    logins: Logins
     mails: Mails
     messages: Messages
     normalising_rules: NormalisingRules
+    people: People
     personal_data: PersonalData
     quirks: Quirks
     rates: RateLimits
@@ -94,13 +89,10 @@ class Directory:
     reviews: Reviews
     security: Security
     sessions: Sessions
-    standing: Standing
     stations: Stations
     templates: Templates
     tags: Tags
     timeline: Timeline
-    tokens: Tokens
-    users: Users
     vault: Vault
 
 
@@ -124,8 +116,8 @@ def build_directory(
 ) -> Directory:
     """Wires the services; `former_keys` still open what they sealed once. Without a `counter` no rate is bounded."""
     storage, rules = storage or NoStorage(), rules or FileRules()
-    audit, passwords, vault = Audit(database), Passwords(), Vault(secret_key, former_keys)
-    cpos, sessions, tokens = Cpos(database, audit), Sessions(database), Tokens(database, secret_key, now)
+    audit, vault = Audit(database), Vault(secret_key, former_keys)
+    cpos, sessions = Cpos(database, audit), Sessions(database)
     mails, stations, drivers = Mails(database, vault), Stations(database, cpos), Drivers(database)
     chargers = Chargers(database, stations)
     commands = Commands(database, chargers, sessions)
@@ -139,17 +131,17 @@ def build_directory(
         charging_profiles=ChargingProfiles(database, cpos, chargers, commands, now),
         commands=commands,
         configurations=Configurations(database, chargers), connectors=Connectors(database), cpos=cpos,
-        desk=build_desk(database, audit, cpos, mails, passwords, storage, secret_key, screens),
+        desk=build_desk(database, audit, cpos, mails, Passwords(), storage, secret_key, screens),
         drivers=drivers,
         file_links=FileLinks(database, storage, rules),
         firmware=Firmware(database, cpos, chargers, storage, rules, now),
         fleet=Fleet(database),
         id_tokens=IdTokens(database, cpos), local_lists=LocalLists(database, chargers),
         log_jobs=LogJobs(database, audit, chargers, storage, rules, now),
-        logins=Logins(database, cpos, passwords, tokens, Attempts(time.monotonic), now),
         mails=mails,
         messages=Messages(database, chargers, Mask(secret_key.encode())),
         normalising_rules=NormalisingRules(database),
+        people=build_people(database, cpos, vault, secret_key, now),
         personal_data=PersonalData(database, drivers, now),
         quirks=Quirks(database, chargers),
         rates=RateLimits(counter or NoCounter(), usual_rate, lambda: now().timestamp()),
@@ -157,10 +149,8 @@ def build_directory(
         reservations=Reservations(database, commands), reviews=Reviews(database),
         security=Security(database, chargers, commands, certificates),
         sessions=sessions, stations=stations,
-        standing=Standing(database, cpos, now),
         templates=Templates(database, cpos, chargers),
-        tags=Tags(database), tokens=tokens,
+        tags=Tags(database),
         timeline=Timeline(database, chargers),
-        users=Users(database, audit, cpos, passwords),
         vault=vault,
     )  # fmt: skip

@@ -14,6 +14,7 @@ STRICT: Final[dict[str, Rate]] = {
     "/api/cpo/register": Rate(10, 600),
     "/api/cpo/register/code": Rate(10, 600),
     "/api/cpo/register/verify": Rate(20, 600),
+    "/api/auth/second-factor": Rate(30, 60),
 }
 """Per address of another machine: what guesses passwords and codes, or fills mailboxes."""
 REFUSED: Final = Rate(120, 60)

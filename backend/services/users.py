@@ -14,11 +14,11 @@ from backend.database import Database
 from backend.domain.caller import Caller
 from backend.domain.errors import Conflict, Forbidden, InvalidInput, NotFound
 from backend.domain.roles import belongs_to_cpo, may_grant
-from backend.domain.scope import SYSTEM, Scope
-from backend.services.audit import Audit
+from backend.domain.scope import Scope
 from backend.services.cpos import Cpos
-from backend.services.passwords import MIN_PASSWORD_LENGTH, Passwords
+from backend.services.passwords import Passwords, check_strength
 from backend.services.records import Page, PageRequest, Record, own_rows, select_page
+from backend.services.second_factor import SecondFactor
 
 
 class UserRole(StrEnum):
@@ -50,6 +50,7 @@ class User(Record):
     role: UserRole = Field(description="What the person may do.")
     cpo_id: str | None = Field(description="CPO the person works for; null for EMSV staff.")
     active: bool = Field(description="False: may not log in.")
+    second_factor: bool = Field(description="Whether a second factor is enrolled.")
     locale: Locale = Field(description="Language of the screens: `id` or `en`.")
     last_login_at: datetime | None = Field(description="Last login (UTC).")
     created_at: datetime = Field(description="When the user was created (UTC).")
@@ -70,11 +71,11 @@ class NewUser:
 class Users:
     """Creates, reads and changes users within what the caller may grant."""
 
-    def __init__(self, database: Database, audit: Audit, cpos: Cpos, passwords: Passwords) -> None:
+    def __init__(self, database: Database, cpos: Cpos, passwords: Passwords, second_factor: SecondFactor) -> None:
         self._database = database
-        self._audit = audit
         self._cpos = cpos
         self._passwords = passwords
+        self._second_factor = second_factor
 
     async def list(self, scope: Scope, page: PageRequest) -> Page[User]:
         """By e-mail address."""
@@ -94,10 +95,10 @@ class Users:
 
         Raises Forbidden (`role_forbidden`) for a role the caller may not give, NotFound (`cpo_not_found`),
         InvalidInput (`cpo_required`, `cpo_not_allowed`) if role and CPO do not fit, InvalidInput
-        (`password_too_short`), Conflict (`user_exists`).
+        (`password_too_short`, `password_weak`), Conflict (`user_exists`).
         """
         may_give(caller, new.role)
-        _long_enough(new.password)
+        await check_strength(new.password, new.email, new.name)
         cpo_id = await cpo_for_role(self._cpos, caller.scope, new.role, new.cpo_id)
         row = {
             "email": new.email.strip().lower(),
@@ -111,46 +112,42 @@ class Users:
             rows = await self._database.insert("users", [row], scope=caller.scope, columns=User.columns())
         except Conflict as error:
             raise Conflict("A user with this e-mail address exists already.", code="user_exists") from error
-        user = User.model_validate(rows[0])
-        await self._note(caller, "user.create", user, after=user.model_dump(mode="json"))
-        return user
+        return User.model_validate(rows[0])
 
     async def update(self, caller: Caller, user_id: str, changes: Mapping[str, Any]) -> User:
-        """Changes `name`, `locale`, `active` or `password`. A user who is made inactive is logged out.
+        """Changes `name`, `locale`, `role`, `active` or `password`; all but the first two end the user's logins.
 
-        Raises NotFound (`user_not_found`), Forbidden (`role_forbidden`) for a user whose role the caller
-        could not give, Conflict (`own_user_in_use`) when callers lock themselves out.
+        Raises NotFound (`user_not_found`), Forbidden (`role_forbidden`) for a role that the caller could not give,
+        InvalidInput (`cpo_required`, `cpo_not_allowed`, `password_weak`), Conflict (`own_user_in_use`) when callers
+        lock themselves out.
         """
         before = await self.get(caller.scope, user_id)
         may_give(caller, before.role)
-        if changes.get("active") is False and user_id == caller.scope.user_id:
-            raise Conflict("You cannot deactivate yourself.", code="own_user_in_use")
+        if user_id == caller.scope.user_id and (changes.get("active") is False or "role" in changes):
+            raise Conflict("You cannot deactivate yourself or change your own role.", code="own_user_in_use")
+        if "role" in changes:
+            may_give(caller, changes["role"])
+            _same_home(before, changes["role"])
         values = {key: value for key, value in changes.items() if key != "password"}
         if "password" in changes:
-            _long_enough(changes["password"])
+            await check_strength(changes["password"], before.email, before.name)
             values["password_hash"] = await self._passwords.hash(changes["password"])
         where = [("id", "eq", user_id), *own_rows(caller.scope)]
         rows = await self._database.update(
             "users", {**values, "updated_at": "now"}, scope=caller.scope, where=where, columns=User.columns()
         )
-        after = User.model_validate(rows[0])
-        if "password" in changes or not after.active:
-            await self._end_logins(user_id)
-        await self._note(
-            caller,
-            "user.update",
-            after,
-            before=before.model_dump(mode="json"),
-            after=after.model_dump(mode="json"),
-        )
-        return after
+        return User.model_validate(rows[0])
 
-    async def _end_logins(self, user_id: str) -> None:
-        where = [("user_id", "eq", user_id)]
-        await self._database.delete("refresh_tokens", scope=SYSTEM, where=where, columns="family")
+    async def reset_second_factor(self, caller: Caller, user_id: str) -> None:
+        """Takes the second factor of somebody who lost it away; their logins end.
 
-    async def _note(self, caller: Caller, action: str, user: User, **values: Mapping[str, Any]) -> None:
-        await self._audit.record(caller, action, "user", user.id, cpo_id=user.cpo_id, **values)
+        Raises NotFound (`user_not_found`), Forbidden (`role_forbidden`), Conflict (`own_user_in_use`).
+        """
+        user = await self.get(caller.scope, user_id)
+        may_give(caller, user.role)
+        if user_id == caller.scope.user_id:
+            raise Conflict("Your own second factor goes with a code of it.", code="own_user_in_use")
+        await self._second_factor.reset(caller, user_id)
 
 
 def may_give(caller: Caller, role: str) -> None:
@@ -174,10 +171,12 @@ async def cpo_for_role(cpos: Cpos, scope: Scope, role: str, cpo_id: str | None) 
     return (await cpos.get(scope, chosen)).id
 
 
-def _long_enough(password: str) -> None:
-    if len(password) < MIN_PASSWORD_LENGTH:
-        detail = f"A password has {MIN_PASSWORD_LENGTH} characters or more."
-        raise InvalidInput(detail, code="password_too_short", members=[("password", detail)])
+def _same_home(user: User, role: str) -> None:
+    """Nobody moves between a CPO and the EMSV by a change of role."""
+    if belongs_to_cpo(role) and user.cpo_id is None:
+        raise _misfit("cpo_required", f"The role {role} belongs to a CPO; make a user there.")
+    if not belongs_to_cpo(role) and user.cpo_id is not None:
+        raise _misfit("cpo_not_allowed", f"The role {role} does not belong to a CPO.")
 
 
 def _misfit(code: str, detail: str) -> InvalidInput:

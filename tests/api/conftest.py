@@ -80,7 +80,7 @@ class World:
             transport = httpx.ASGITransport(app=self.app)
             opened = httpx.AsyncClient(transport=transport, base_url="http://api.test")
             if role:
-                token = self.services.tokens.access(self.scope(role), f"Person {role}")
+                token = self.services.people.tokens.access(self.scope(role), f"Person {role}")
                 opened.headers["Authorization"] = f"Bearer {token}"
             self._clients[key] = await self._stack.enter_async_context(opened)
         return self._clients[key]

@@ -22,7 +22,7 @@ EMAIL, PASSWORD = "sari@nusantara.test", "correct horse battery"
 @pytest.fixture
 async def client(world: World) -> httpx.AsyncClient:
     new = NewUser(EMAIL, "Sari", UserRole.CPO_ADMIN, PASSWORD, world.own.cpo_id)
-    await world.services.users.create(PLATFORM, new)
+    await world.services.people.users.create(PLATFORM, new)
     return await world.client(None)
 
 
@@ -48,6 +48,7 @@ async def test_login_gives_tokens_and_the_person(client: httpx.AsyncClient, worl
         "cpo_name": "Nusantara Charge",
         "locale": "id",
         "permissions": permissions_of("cpo_admin"),
+        "second_factor": "off",
     }
     me = await client.get("/api/auth/me", headers=_bearer(pair))
     assert me.json() == pair["user"]
@@ -102,8 +103,8 @@ async def test_an_access_token_ends_with_its_holders_standing(client: httpx.Asyn
     equip(world.app, build_directory(world.database, SECRET, now=lambda: clock[0]), SECRET)
     pair = (await _login(client)).json()
     where = {"users": [("id", "eq", pair["user"]["id"])], "cpos": [("id", "eq", world.own.cpo_id)]}
-    for table, bad, good in (("users", {"active": False}, {"active": True}),
-                             ("cpos", {"status": "suspended"}, {"status": "active"})):  # fmt: skip
+    for table, bad, good in (("cpos", {"status": "suspended"}, {"status": "active"}),
+                             ("users", {"active": False}, {"active": True})):  # fmt: skip
         assert (await client.get("/api/auth/me", headers=_bearer(pair))).status_code == 200
         await world.database.update(table, bad, scope=SYSTEM, where=where[table])
         clock[0] += BELIEVED_FOR

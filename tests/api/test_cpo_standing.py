@@ -43,7 +43,7 @@ async def gate(world: World, charger_id: str) -> dict[str, Any] | None:
 async def test_a_suspended_cpo_has_no_logins_no_keys_and_no_new_sessions(world: World) -> None:
     services, own = world.services, world.own
     new = NewUser("ani@own.test", "Ani", UserRole.CPO_ADMIN, PASSWORD, own.cpo_id)
-    await services.users.create(PLATFORM, new)
+    await services.people.users.create(PLATFORM, new)
     key = await services.api_keys.create(PLATFORM, KeyRequest("ERP", cpo_id=own.cpo_id))
     client = await world.client(None)
     credentials = {"email": "ani@own.test", "password": PASSWORD}

@@ -22,7 +22,7 @@ async def _person(world: World, tenant: Tenant) -> httpx.AsyncClient:
     where = [("id", "eq", tenant.driver_id)]
     await world.database.update("drivers", {"user_id": user}, scope=SYSTEM, where=where)
     client = await world.client(None)
-    client.headers["Authorization"] = f"Bearer {world.services.tokens.access(Scope('driver', user), 'Sari')}"
+    client.headers["Authorization"] = f"Bearer {world.services.people.tokens.access(Scope('driver', user), 'Sari')}"
     return client
 
 

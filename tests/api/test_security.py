@@ -9,17 +9,23 @@ import pytest
 from fastapi.routing import APIRoute
 
 from backend.api import applications
-from backend.api.application import GUARDED, PUBLIC
+from backend.api.application import ENROLLING, GUARDED, PUBLIC
 from backend.api.certificates import PemResponse
 from backend.domain.roles import Permission, Role, allows
 from tests.api.conftest import Tenant, World
 from tests.api.test_commands import PAYLOADS
 
+# Lists that do not hold one thing of each CPO: the same for everybody, one's own, or what was done so far.
+ALIKE = {"/api/analytics/energy", "/api/normalising-rules", "/api/roles", "/api/auth/logins", "/api/audit"}
 NOBODY = "00000000-0000-4000-8000-000000000000"
-WITHOUT_PERMISSION = {"/api/auth/logout", "/api/auth/me", "/api/roles"}
+WITHOUT_PERMISSION = {  # what everybody may do with what is their own
+    "/api/auth/logout", "/api/auth/me", "/api/roles", "/api/auth/logins", "/api/auth/logins/{login_id}",
+    "/api/auth/logins/end-others", "/api/auth/second-factor/enrolment", "/api/auth/second-factor/confirmation",
+    "/api/auth/second-factor/removal",
+}  # fmt: skip
 PUBLIC_PATHS = {
-    "/health", "/ready", "/api/auth/login", "/api/auth/refresh", "/api/cpo/register", "/api/cpo/register/code",
-    "/api/cpo/register/verify",
+    "/health", "/ready", "/api/auth/login", "/api/auth/second-factor", "/api/auth/refresh", "/api/cpo/register",
+    "/api/cpo/register/code", "/api/cpo/register/verify",
 }  # fmt: skip
 BY_APPLICANT = {route.path for route in applications.router.routes}  # type: ignore[attr-defined]  # a token of their own
 BY_LINK = {  # the link is the secret; chargers have no login
@@ -40,7 +46,7 @@ def _permission(route: APIRoute) -> Permission | None:
     return next((permission for permission in found if permission), None)
 
 
-GUARDED_ROUTES = list(_routes(GUARDED))
+GUARDED_ROUTES = list(_routes(GUARDED + ENROLLING))
 
 
 def _path(route: APIRoute, tenant: Tenant | None = None) -> str:
@@ -63,6 +69,7 @@ def _path(route: APIRoute, tenant: Tenant | None = None) -> str:
         "driver_id": tenant.driver_id if tenant else NOBODY,
         "document_id": tenant.document_id if tenant else NOBODY,
         "share_id": NOBODY,
+        "login_id": NOBODY,
         "rule_id": NOBODY,  # a rule belongs to nobody
     }
     return route.path.format(**names)
@@ -164,11 +171,7 @@ async def test_lists_hold_only_what_the_caller_may_see(world: World) -> None:
         mine, all_of_it = (await own.get(path)).json(), (await everybody.get(path)).json()
         text = str(mine)
         assert world.other.cpo_id not in text and world.other.charger_id not in text, path
-        if "items" in mine and path not in (
-            "/api/analytics/energy",
-            "/api/normalising-rules",
-            "/api/roles",
-        ):  # the same for all
+        if "items" in mine and path not in ALIKE:
             assert len(all_of_it["items"]) == 2 * len(mine["items"]) > 0, path
 
 

@@ -1,56 +1,131 @@
-"""The bound on failed logins."""
+"""The bounds on failed proofs: guessing is slow, and nobody is locked out by others."""
 
 from __future__ import annotations
 
-from collections import deque
+import asyncio
+from datetime import timedelta
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from backend.database import SYSTEM, DirectDatabase
 from backend.domain.errors import TooManyAttempts
-from backend.services.attempts import MAX_FAILURES, WINDOW_S, Attempts
+from backend.domain.lockout import ACCOUNT, ADDRESS, FIRST_WAIT_S, PAIR, Proof, site_of
+from backend.services.attempts import Attempts
+from tests.services.test_tokens import Clock
+
+HOME, AWAY = "192.0.2.1", "198.51.100.7"
+OWNER = "a@b.test"
 
 
-class Clock:
-    """Seconds that the test sets."""
+async def _fail(attempts: Attempts, account: str = OWNER, address: str = AWAY, *, known: bool = False) -> int:
+    """0 if the attempt was taken (and failed), else the seconds to wait."""
+    try:
+        await attempts.begin(Proof.PASSWORD, account, address, known=known)
+    except TooManyAttempts as error:
+        return error.retry_after_s
+    return 0
 
-    seconds = 1_000.0
 
-    def __call__(self) -> float:
-        return self.seconds
-
-
-def _failing(times: int) -> tuple[Attempts, Clock]:
+async def test_each_failure_after_the_free_ones_doubles_the_wait_up_to_a_bound(database: DirectDatabase) -> None:
     clock = Clock()
-    attempts = Attempts(clock)
-    for _ in range(times):
-        attempts.failed("a@b.test")
-    return attempts, clock
+    attempts = Attempts(database, clock)
+    assert [await _fail(attempts) for _ in range(PAIR.free)] == [0] * PAIR.free
+    waits = []
+    for _ in range(9):
+        waits.append(await _fail(attempts))
+        clock.turn(timedelta(seconds=waits[-1]))
+        assert await _fail(attempts) == 0
+    assert waits == [min(FIRST_WAIT_S * 2**n, PAIR.cap_s) for n in range(9)]
 
 
-def test_the_bound_counts_failures_and_says_when_to_come_back() -> None:
-    attempts, clock = _failing(MAX_FAILURES - 1)
-    attempts.check("a@b.test")
-    clock.seconds += 10
-    attempts.failed("a@b.test")
-    with pytest.raises(TooManyAttempts) as refused:
-        attempts.check("a@b.test")
-    assert refused.value.retry_after_s == WINDOW_S - 10 + 1
-    attempts.check("other@b.test")
+async def test_knocking_while_it_is_closed_does_not_lengthen_the_wait(database: DirectDatabase) -> None:
+    attempts = Attempts(database, Clock())
+    for _ in range(PAIR.free):
+        await _fail(attempts)
+    assert {await _fail(attempts) for _ in range(10)} == {FIRST_WAIT_S}
 
 
-def test_failures_are_forgotten_with_time_and_with_success() -> None:
-    attempts, clock = _failing(MAX_FAILURES)
-    clock.seconds += WINDOW_S
-    attempts.check("a@b.test")
-    attempts, _ = _failing(MAX_FAILURES)
-    attempts.succeeded("a@b.test")
-    attempts.check("a@b.test")
-    assert attempts._failures["a@b.test"] == deque()
+async def test_many_at_once_do_not_slip_through(database: DirectDatabase) -> None:
+    attempts = Attempts(database, Clock())
+    waits = await asyncio.gather(*(_fail(attempts) for _ in range(20)))
+    assert waits.count(0) == PAIR.free
 
 
-def test_memory_is_bounded_and_keeps_the_newest() -> None:
-    attempts, _ = _failing(MAX_FAILURES)
-    for number in range(10_050):
-        attempts.failed(f"{number}@b.test")
-    attempts.check("a@b.test")
-    assert len(attempts._failures) <= 10_001
+async def test_success_forgets_the_own_failures_and_a_day_forgets_all(database: DirectDatabase) -> None:
+    clock = Clock()
+    attempts = Attempts(database, clock)
+    for _ in range(PAIR.free - 1):
+        await _fail(attempts)
+    await attempts.succeeded(await attempts.begin(Proof.PASSWORD, OWNER, AWAY))
+    assert [await _fail(attempts) for _ in range(PAIR.free)] == [0] * PAIR.free
+    clock.turn(timedelta(days=1, seconds=1))
+    assert [await _fail(attempts) for _ in range(PAIR.free)] == [0] * PAIR.free
+
+
+async def test_one_address_cannot_try_one_password_on_many_accounts(database: DirectDatabase) -> None:
+    attempts = Attempts(database, Clock())
+    waits = [await _fail(attempts, f"p{number}@b.test") for number in range(ADDRESS.free + 1)]
+    assert (waits[:-1], waits[-1]) == ([0] * ADDRESS.free, FIRST_WAIT_S)
+    assert await _fail(attempts, "p1@b.test", HOME) == 0
+
+
+async def test_the_database_keeps_no_address_and_no_account(database: DirectDatabase) -> None:
+    await _fail(Attempts(database, Clock()))
+    kept = str(await database.select("login_attempts", scope=SYSTEM))
+    assert OWNER not in kept and AWAY not in kept
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("2001:db8::1", "2001:db8::ffff:1", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("192.0.2.1", "192.0.2.2", False),
+        (None, "a proxy", True),
+    ],
+)
+def test_whoever_has_one_address_of_a_site_has_them_all(one: str | None, other: str, same: bool) -> None:
+    assert (site_of(one) == site_of(other)) is same
+
+
+STRANGERS = st.lists(
+    st.tuples(st.sampled_from(["x", "y", "z"]), st.integers(1, 40), st.sampled_from([0, 1, 20, 400, 1000])),
+    min_size=1,
+    max_size=12,
+)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rounds=STRANGERS)
+async def test_whatever_strangers_do_the_owner_gets_in_from_where_they_were_before(
+    database: DirectDatabase, rounds: list[tuple[str, int, int]]
+) -> None:
+    await database.delete("login_attempts", scope=SYSTEM, where=[("failures", "gte", 0)])
+    clock = Clock()
+    attempts = Attempts(database, clock)
+    for site, times, pause_s in rounds:
+        for number in range(times):
+            await _fail(attempts, OWNER, f"2001:db8:{ord(site):x}:{number:x}::1")
+        clock.turn(timedelta(seconds=pause_s))
+        await attempts.succeeded(await attempts.begin(Proof.PASSWORD, OWNER, HOME, known=True))
+    clock.turn(timedelta(seconds=ACCOUNT.cap_s))  # and once strangers pause for that long, from anywhere
+    assert await _fail(attempts, OWNER, "203.0.113.9") == 0
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(pauses=st.lists(st.integers(0, 60), min_size=50, max_size=150))
+async def test_however_many_addresses_guess_an_account_takes_few_guesses(
+    database: DirectDatabase, pauses: list[int]
+) -> None:
+    await database.delete("login_attempts", scope=SYSTEM, where=[("failures", "gte", 0)])
+    clock = Clock()
+    attempts = Attempts(database, clock)
+    taken = 0
+    for number, pause_s in enumerate(pauses):
+        taken += await _fail(attempts, OWNER, f"203.0.{number // 250}.{number % 250}") == 0
+        clock.turn(timedelta(seconds=pause_s))
+    waited = sum(pauses)
+    assert taken <= ACCOUNT.free + 6 + waited / ACCOUNT.cap_s

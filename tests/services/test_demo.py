@@ -9,10 +9,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from backend.database import SYSTEM, DirectDatabase
+from backend.domain.caller import Visitor
 from backend.services.demo import DEMO_PASSWORD, DEMO_PEOPLE, seed_demo
 from backend.services.demo.history import DAYS, build_history
 from backend.services.demo.nation import CPOS, FLEET_TOKENS, LAB_TOKEN, Nation, build_nation
 from backend.services.directory import build_directory
+from backend.services.logins import Login
 from backend.services.records import PageRequest
 from backend.services.sessions import SessionFilter
 
@@ -101,7 +103,8 @@ async def test_the_seed_fills_an_empty_platform_once(database: DirectDatabase) -
     days = await services.analytics.energy(SYSTEM, DAYS + 2)
     assert found.total == report.sessions == sum(day.sessions + day.held_sessions for day in days)
     for person in DEMO_PEOPLE:
-        login = await services.logins.login(person.email, DEMO_PASSWORD)
+        login = await services.people.logins.login(person.email, DEMO_PASSWORD, Visitor())
+        assert isinstance(login, Login)
         assert login.user.role == person.role
     assert (await seed_demo(database)).fresh is False
 

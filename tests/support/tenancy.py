@@ -101,6 +101,7 @@ insert into public.commands (cpo_id, charger_id, action, payload, expires_at) va
     ('{OWNER}', 'OWN', 'SendLocalList', '{{"localAuthorizationList": [{{"idTag": "Tag"}}]}}', now());
 insert into public.users (id, email, name, role, password_hash)
     values ('{DRIVER}', 'sari@driver.test', 'Sari Dewi', 'driver', 'x');
+insert into public.login_sessions (id, user_id) values ('{DRIVER}', '{DRIVER}');
 insert into public.refresh_tokens (token_hash, family, user_id, expires_at) values ('h', '{DRIVER}', '{DRIVER}', now());
 insert into public.drivers (id, user_id, name, car, battery_wh)
     values ('{DRIVER}', '{DRIVER}', 'Sari Dewi', 'Wuling Air ev', 26700);

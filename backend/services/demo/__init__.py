@@ -48,6 +48,7 @@ async def seed_demo(database: Database, *, now: datetime | None = None, seed: in
     them the nation stands, and what people changed since is left alone.
     """
     if await _stands(database):
+        await _exempt(database)
         return SeedReport(fresh=False)
     now = now or datetime.now(UTC)
     nation = build_nation(now, seed)
@@ -69,6 +70,12 @@ async def _stands(database: Database) -> bool:
     where = [("id", "in", [demo_id("user", user.email) for user in DEMO_PEOPLE])]
     rows = await database.select("users", scope=SYSTEM, columns="id", where=where)
     return len(rows) == len(DEMO_PEOPLE)
+
+
+async def _exempt(database: Database) -> None:
+    """People of a demo that was seeded before there was a second factor go on without one."""
+    where = [("id", "in", [demo_id("user", user.email) for user in DEMO_PEOPLE]), ("demo", "eq", False)]
+    await database.update("users", {"demo": True}, scope=SYSTEM, where=where, columns="id")
 
 
 async def _write(database: Database, table: str, rows: Sequence[dict[str, Any]], on: Sequence[str]) -> None:
@@ -150,6 +157,7 @@ async def _user_rows() -> list[dict[str, Any]]:
             "role": user.role,
             "cpo_id": demo_id("cpo", user.cpo) if user.cpo else None,
             "password_hash": await passwords.hash(DEMO_PASSWORD),
+            "demo": True,
         }
         for user in DEMO_PEOPLE
     ]

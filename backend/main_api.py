@@ -15,6 +15,7 @@ from backend.domain.errors import DomainError
 from backend.domain.files import MIB, FileRules
 from backend.domain.rates import Rate
 from backend.gateways.rate_counter import open_counter
+from backend.gateways.scanner import open_scanner
 from backend.gateways.storage import open_storage
 from backend.logs import set_up_logs
 from backend.preflight import free_bytes
@@ -36,7 +37,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         _log.critical("The API cannot start: %s", error.detail)
         raise
     try:
-        storage = open_storage(settings.data_dir / "files", settings.supabase)
+        storage = open_storage(settings.data_dir / "files", settings.supabase, open_scanner(settings.scan_uploads))
         rules = FileRules(settings.files_url, settings.max_firmware_mb * MIB, settings.max_log_mb * MIB)
         room = partial(free_bytes, settings.data_dir)
         directory = build_directory(
@@ -50,7 +51,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             usual_rate=Rate(settings.rate_per_minute),
             screens=Screens(settings.cpo_screens, settings.emsv_screens),
         )
-        equip(app, directory, settings.secret_key)
+        equip(app, directory, settings.secret_key, settings.origins)
         yield
     finally:
         await database.close()

@@ -18,6 +18,7 @@ from backend.domain.retention import kept_days
 
 _SECRET_FILE = "secret.key"
 _LEAST_SECRET_LENGTH = 32
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:\d+)?|https?://\[[0-9a-fA-F:]+\](:\d+)?")
 _SMTP_URL = re.compile(r"smtps?://([^:@/\s]+:[^@/\s]+@)?([\w.-]+|\[[0-9a-fA-F:]+\])(:\d{1,5})?/?")
 
 
@@ -127,6 +128,14 @@ class Settings(BaseSettings):
         validation_alias="REDIS_URL",
         description="Redis (redis://, rediss://, redis+unix://) that counts requests for several API processes.",
     )
+    cors_origins: str | None = Field(
+        None,
+        description="Origins whose web pages may call the API from a browser (https://app.example.id), with commas.",
+    )
+    scan_uploads: str | None = Field(
+        None,
+        description="Scanner of uploads: clamd://HOST:3310, clamd:///SOCKET, or a command (0: clean, 1: infected).",
+    )
     demo: bool = Field(True, description="1: seed the demo nation and run the simulated fleet; 0: an empty platform.")
     message_log_days: int = Field(30, ge=1, le=3650, description="Days that OCPP messages are kept in the message log.")
     retention_days: str = Field(
@@ -189,6 +198,19 @@ class Settings(BaseSettings):
     def emsv_screens(self) -> str:
         """The EMSV dashboard as people reach it, without a slash at the end."""
         return (self.emsv_url or f"http://127.0.0.1:{self.emsv_port}").rstrip("/")
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins_alone(cls, value: str | None) -> str | None:
+        for origin in (value or "").split(","):
+            if origin.strip() and not _ORIGIN.fullmatch(origin.strip()):
+                raise ValueError(f"UNIEV_CORS_ORIGINS: {origin.strip()!r} is not of the form https://host[:port]")
+        return value
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The origins that browsers may come from."""
+        return tuple(origin.strip().lower() for origin in (self.cors_origins or "").split(",") if origin.strip())
 
     @property
     def files_url(self) -> str:

@@ -106,3 +106,12 @@ def test_processes_that_start_together_get_one_secret() -> None:
     assert len(found) == 8
     assert len(set(found)) == 1
     assert [path.name for path in Path("data").iterdir()] == ["secret.key"]
+
+
+@pytest.mark.parametrize("origins", ["*", "app.example.id", "https://a.id/path", "https://a.id, *"])
+def test_origins_are_named_one_by_one(monkeypatch: pytest.MonkeyPatch, origins: str) -> None:
+    monkeypatch.setenv("UNIEV_CORS_ORIGINS", origins)
+    with pytest.raises(ValidationError, match="CORS_ORIGINS"):
+        load_settings()
+    monkeypatch.setenv("UNIEV_CORS_ORIGINS", "https://A.id:8443, http://localhost")
+    assert load_settings().origins == ("https://a.id:8443", "http://localhost")

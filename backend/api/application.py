@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
@@ -53,6 +53,7 @@ from backend.api import (
     timeline,
     users,
 )
+from backend.api.crossing import Crossing
 from backend.api.dependencies import bound_by_address, identify, identify_enrolling
 from backend.api.envelope import Envelope
 from backend.api.paging import Cursors
@@ -143,14 +144,16 @@ def create_app(lifespan: Lifespan | None = None) -> FastAPI:
         for router in routers:  # one place asks who calls, so no route can forget it
             answers = problems.responses(401, 403, 422, 429, 500)
             app.include_router(router, dependencies=[Depends(who)], responses=answers)
+    app.add_middleware(Crossing)
     app.add_middleware(Envelope)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 
 
-def equip(app: FastAPI, directory: Directory, secret_key: str) -> None:
-    """Gives the application its services."""
+def equip(app: FastAPI, directory: Directory, secret_key: str, origins: Sequence[str] = ()) -> None:
+    """Gives the application its services, and the origins whose pages may call it from a browser."""
     app.state.directory = directory
+    app.state.origins = tuple(origins)
     app.state.cursors = Cursors(secret_key)
 
 

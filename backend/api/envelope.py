@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
@@ -20,7 +21,17 @@ from backend.domain.rates import Allowance
 
 MAX_BODY_BYTES: Final = 256 * 1024
 MAX_LIST_BYTES: Final = 4 * 1024 * 1024  # SendLocalList has room for its 10,000 entries, however they are written
+BODY_TIME_S: Final = 30.0
+"""For the whole of a body; files go by the next one."""
+STANDSTILL_S: Final = 60.0
+"""Between two pieces of a file."""
 REQUEST_ID_HEADER: Final = "X-Request-ID"
+_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
+_DOCS: Final = ("/docs", "/docs/oauth2-redirect")
+_DOCS_POLICY: Final = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "frame-ancestors 'none'"
+)
 _ACCEPTED_ID: Final = re.compile(r"[A-Za-z0-9_.-]{8,64}")
 _ENCODED_SLASH: Final = re.compile(rb"%2f", re.IGNORECASE)
 _STREAMED: Final = ("/api/firmware-files", "/files/uploads/", "/api/cpo/register/documents/")
@@ -47,11 +58,12 @@ class Envelope:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
-                _mark(MutableHeaders(scope=message), request_id, scope["state"].get("allowance"))
+                _mark(MutableHeaders(scope=message), scope)
             await send(message)
 
         try:
-            await self._app(scope, receive if _streams(scope) else _bounded(receive, _most_bytes(scope)), send_marked)
+            body = _paced(receive) if _streams(scope) else _bounded(receive, _most_bytes(scope))
+            await self._app(scope, body, send_marked)
         except Exception:
             _log.exception("%s %s failed", scope["method"], scope["path"], extra={"request_id": request_id})
             if begun:
@@ -71,16 +83,20 @@ def _most_bytes(scope: Scope) -> int:
 
 
 def _bounded(receive: Receive, most_bytes: int) -> Receive:
-    """Counts the body as it comes; raises HTTPException 413 if it is too large.
+    """Counts the body as it comes; raises HTTPException 413 if it is too large, 408 if it takes too long.
 
     What is still on its way is taken off the line first, up to MAX_LIST_BYTES: a client that is cut off while it sends
     sees a broken connection instead of the answer.
     """
-    size = 0
+    size, whole = 0, False
+    ends = asyncio.get_running_loop().time() + BODY_TIME_S
 
     async def receive_counted() -> Message:
-        nonlocal size
-        message = await receive()
+        nonlocal size, whole
+        if whole:
+            return await receive()  # waits for the client to go
+        message = await _in_time(receive, ends - asyncio.get_running_loop().time())
+        whole = not message.get("more_body", False)
         size += len(message.get("body", b""))
         if size <= most_bytes:
             return message
@@ -92,6 +108,26 @@ def _bounded(receive: Receive, most_bytes: int) -> Receive:
     return receive_counted
 
 
+def _paced(receive: Receive) -> Receive:
+    """A file may take its time, but not stand still; raises HTTPException 408."""
+    whole = False
+
+    async def receive_paced() -> Message:
+        nonlocal whole
+        message = await receive() if whole else await _in_time(receive, STANDSTILL_S)
+        whole = not message.get("more_body", False)
+        return message
+
+    return receive_paced
+
+
+async def _in_time(receive: Receive, left_s: float) -> Message:
+    try:
+        return await asyncio.wait_for(receive(), max(left_s, 0))
+    except TimeoutError as error:
+        raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, "The body did not come in time.") from error
+
+
 def _keep_encoded_slashes(scope: Scope) -> None:
     """Identities may contain a slash: `/api/chargers/CP%2F1` names the charger `CP/1`, not a deeper path."""
     raw: bytes = scope.get("raw_path") or b""
@@ -100,8 +136,16 @@ def _keep_encoded_slashes(scope: Scope) -> None:
         scope["path"] = unquote(kept.decode("latin-1"))
 
 
-def _mark(headers: MutableHeaders, request_id: str, allowance: Allowance | None) -> None:
-    headers[REQUEST_ID_HEADER] = request_id
+def _mark(headers: MutableHeaders, scope: Scope) -> None:
+    """What every answer bears. Nothing of ours belongs into another's frame or page; only `/docs` runs scripts."""
+    allowance: Allowance | None = scope["state"].get("allowance")
+    headers[REQUEST_ID_HEADER] = scope["state"]["request_id"]
+    headers["Content-Security-Policy"] = _DOCS_POLICY if scope["path"] in _DOCS else _POLICY
+    headers["X-Frame-Options"] = "DENY"
+    headers["Referrer-Policy"] = "no-referrer"
+    headers["Cross-Origin-Resource-Policy"] = "same-origin"
+    if scope["scheme"] == "https":
+        headers["Strict-Transport-Security"] = "max-age=31536000"
     if allowance is not None:  # draft-ietf-httpapi-ratelimit-headers
         rate = allowance.rate
         headers["RateLimit-Policy"] = f'"{allowance.name}";q={rate.requests};w={rate.period_s}'

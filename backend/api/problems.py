@@ -34,6 +34,7 @@ _HTTP_CODES: Final = {
     400: "bad_request",
     404: "route_not_found",
     405: "method_not_allowed",
+    408: "body_too_slow",
     413: "body_too_large",
 }
 

@@ -21,6 +21,7 @@ import httpx
 
 from backend.domain.errors import FileTooLarge, NotFound, StorageFull, StorageUnavailable
 from backend.domain.files import Kept, Storage
+from backend.gateways.scanner import Scanner
 
 if TYPE_CHECKING:
     from supabase import AsyncClient
@@ -32,23 +33,24 @@ _LINK_LIFE_S: Final = 60
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
-def open_storage(folder: Path, supabase: tuple[str, str] | None) -> Storage:
-    """The bucket of the project (its URL and key), or else the folder."""
-    directory = DirectoryStorage(folder)
-    return directory if supabase is None else BucketStorage(*supabase, drafts=directory.drafts)
+def open_storage(folder: Path, supabase: tuple[str, str] | None, scanner: Scanner | None = None) -> Storage:
+    """The bucket of the project (its URL and key), or else the folder. What the `scanner` refuses is not kept."""
+    directory = DirectoryStorage(folder, scanner)
+    return directory if supabase is None else BucketStorage(*supabase, drafts=directory.drafts, scanner=scanner)
 
 
 class DirectoryStorage:
     """A folder. Contents lie at `folder/<name>`, drafts in `folder/drafts`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, scanner: Scanner | None = None) -> None:
         self._folder = folder
+        self._scanner = scanner
         self.drafts = folder / "drafts"
         _clear_away(self.drafts)
 
     async def write(self, name: str, chunks: AsyncIterator[bytes], limit: int) -> Kept:
         """See Storage."""
-        async with _draft(self.drafts, chunks, limit) as (draft, kept):
+        async with _draft(self.drafts, chunks, limit, self._scanner) as (draft, kept):
             await asyncio.to_thread(_settle, draft, self._folder / name)
             return kept
 
@@ -68,8 +70,10 @@ class DirectoryStorage:
 class BucketStorage:
     """A private bucket of a Supabase project, made at the first use. Drafts stay on our own disk."""
 
-    def __init__(self, url: str, key: str, *, drafts: Path, bucket: str = BUCKET) -> None:
-        self._url, self._key, self._drafts, self._bucket = url, key, drafts, bucket
+    def __init__(
+        self, url: str, key: str, *, drafts: Path, bucket: str = BUCKET, scanner: Scanner | None = None
+    ) -> None:
+        self._url, self._key, self._drafts, self._bucket, self._scanner = url, key, drafts, bucket, scanner
         self._client: AsyncClient | None = None
         self._http = httpx.AsyncClient(
             timeout=httpx.Timeout(60, connect=10), event_hooks={"request": [_only_the_api_key]}
@@ -77,7 +81,7 @@ class BucketStorage:
 
     async def write(self, name: str, chunks: AsyncIterator[bytes], limit: int) -> Kept:
         """See Storage."""
-        async with _draft(self._drafts, chunks, limit) as (draft, kept):
+        async with _draft(self._drafts, chunks, limit, self._scanner) as (draft, kept):
             files = await self._files()
             with _outcomes():
                 await files.upload(name, draft, {"content-type": "application/octet-stream", "upsert": "false"})
@@ -144,8 +148,10 @@ class _outcomes:
 
 
 @asynccontextmanager
-async def _draft(folder: Path, chunks: AsyncIterator[bytes], limit: int) -> AsyncGenerator[tuple[Path, Kept]]:
-    """The content on our disk, counted and hashed; gone at the end unless it was moved away."""
+async def _draft(
+    folder: Path, chunks: AsyncIterator[bytes], limit: int, scanner: Scanner | None
+) -> AsyncGenerator[tuple[Path, Kept]]:
+    """The content on our disk, counted, hashed and looked over; gone at the end unless it was moved away."""
     draft = folder / uuid4().hex
     try:
         try:
@@ -155,6 +161,8 @@ async def _draft(folder: Path, chunks: AsyncIterator[bytes], limit: int) -> Asyn
                 kept = await _fill(file, chunks, limit)
             finally:
                 await asyncio.to_thread(file.close)
+            if scanner is not None and kept.size_bytes:
+                await scanner.check(draft)
             yield draft, kept
         except OSError as error:
             if error.errno in _FULL:

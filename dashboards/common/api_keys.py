@@ -49,7 +49,10 @@ def acts(viewer: Viewer) -> None:
                      disabled=reason is not None, help=reason):  # fmt: skip
             _ask("make", {})
         which = t("api_keys.which")
-        chosen = st.selectbox(which, list(names), index=None, format_func=names.__getitem__, key="key_which")
+        chosen = st.selectbox(
+            which, list(names), index=None, format_func=names.__getitem__, key="key_which",
+            placeholder=t("api_keys.choose_first"),
+        )  # fmt: skip
         row: Row = next((row for row in live if row["id"] == chosen), {})
         for name, icon in (("rotate", ":material/autorenew:"), ("revoke", ":material/block:")):
             impossible = reason or (None if row else t("api_keys.choose_first"))

@@ -109,7 +109,7 @@ def _entry(row: Row, viewer: Viewer) -> Markup:
 
 def _change(row: Row) -> Markup:
     before, after = row["before"] or {}, row["after"] or {}
-    lines = [_value(name, before, after) for name in sorted(before.keys() | after.keys())]
+    lines = [_value(name, before, after) for name in sorted(before.keys() | after.keys(), key=_telling)]
     shown, rest = lines[:_SHOWN], lines[_SHOWN:]
     seen = Markup("<br>").join(shown)
     if not rest:
@@ -119,8 +119,13 @@ def _change(row: Row) -> Markup:
     )
 
 
+def _telling(name: str) -> tuple[bool, str]:
+    """What is said elsewhere on the line comes last."""
+    return name in ("id", "cpo_id", "created_by"), name
+
+
 def _value(name: str, before: Row, after: Row) -> Markup:
-    sides = [_short(str(side[name]), 60) for side in (before, after) if name in side]
+    sides = [_short("–" if side[name] is None else str(side[name]), 60) for side in (before, after) if name in side]
     return Markup("<span class='soft'>{}</span> {}").format(name, Markup(" → ").join(map(Markup.escape, sides)))
 
 

@@ -34,6 +34,10 @@ class Function:
     returns_set: bool
     returns_nothing: bool
 
+    def takes_document(self, name: str) -> bool:
+        """Whether this argument is JSON."""
+        return self.arguments[name] in ("json", "jsonb")
+
 
 @dataclass(slots=True)
 class Catalogue:

@@ -14,7 +14,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from backend.database.catalogue import Catalogue
+from backend.database.catalogue import Catalogue, Function
 from backend.database.connections import LOST, Connection, Connections, unavailable
 from backend.database.failures import outcome
 from backend.database.interface import (
@@ -27,7 +27,7 @@ from backend.database.interface import (
     encodable,
 )
 from backend.database.listener import Listener
-from backend.database.query import Query, call_sql, delete_sql, insert_sql, select_sql, update_sql
+from backend.database.query import Query, call_parameters, call_sql, delete_sql, insert_sql, select_sql, update_sql
 from backend.domain.errors import DomainError, InvalidInput, UnknownFunction
 from backend.domain.scope import Scope
 
@@ -60,7 +60,7 @@ class DirectDatabase:
         self._connections = Connections(dsn, revive)
         self._release = release
         self._catalogue = Catalogue()
-        self._calls: dict[tuple[str, tuple[str, ...]], str] = {}
+        self._calls: dict[tuple[str, tuple[str, ...]], tuple[str, Function]] = {}
         self._listeners: set[Listener] = set()
 
     @classmethod
@@ -133,10 +133,8 @@ class DirectDatabase:
 
     async def call(self, function: str, args: Mapping[str, Any] | None = None, *, scope: Scope) -> Any:
         values = encodable(args) if args else {}
-        statement = self._calls.get((function, tuple(values)))
-        if statement is None:
-            statement = await self._prepare_call(function, tuple(values))
-        return await self._run(statement, [values], scope, repeat=True)
+        prepared = self._calls.get((function, tuple(values))) or await self._prepare_call(function, tuple(values))
+        return await self._run(prepared[0], call_parameters(prepared[1], values), scope, repeat=True)
 
     async def listen(self, channel: str, callback: Callable[[str], None]) -> Listener:
         """Calls `callback(payload)` for each NOTIFY on `channel`, on a connection of its own that reconnects.
@@ -182,15 +180,15 @@ class DirectDatabase:
         await self._read_catalogue()  # a migration may have run since
         return build(self._catalogue)
 
-    async def _prepare_call(self, function: str, names: tuple[str, ...]) -> str:
+    async def _prepare_call(self, function: str, names: tuple[str, ...]) -> tuple[str, Function]:
         known = self._catalogue.functions.get(function)
         if known is None or any(name not in known.arguments for name in names):
             await self._read_catalogue()
             known = self._catalogue.functions.get(function)
         if known is None:
             raise UnknownFunction(f"there is no function {function!r}")
-        statement = self._calls[(function, names)] = call_sql(known, names)
-        return statement
+        prepared = self._calls[(function, names)] = (call_sql(known, names), known)
+        return prepared
 
     async def _run(self, statement: str, parameters: list[Any], scope: Scope, *, repeat: bool = False) -> Any:
         fetch = partial(_fetch, statement=statement, parameters=parameters, scope=scope)

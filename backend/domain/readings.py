@@ -11,10 +11,59 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
-Sample = Mapping[str, Any]
 Columns = dict[str, str | None]
+
+
+class Sample(Protocol):
+    """A SampledValue (OCPP 1.6 §7.43): attributes are its members, None where nothing was said."""
+
+    @property
+    def value(self) -> Any: ...
+    @property
+    def context(self) -> Any: ...
+    @property
+    def format(self) -> Any: ...
+    @property
+    def measurand(self) -> Any: ...
+    @property
+    def phase(self) -> Any: ...
+    @property
+    def location(self) -> Any: ...
+    @property
+    def unit(self) -> Any: ...
+
+
+class Sampled(NamedTuple):
+    """A SampledValue read leniently."""
+
+    value: Any = None
+    context: Any = None
+    format: Any = None
+    measurand: Any = None
+    phase: Any = None
+    location: Any = None
+    unit: Any = None
+
+    @classmethod
+    def of(cls, said: Mapping[str, Any]) -> Sampled:
+        """From a JSON object; members that it has besides are passed over."""
+        return cls(*map(said.get, cls._fields))
+
+
+class Metered(NamedTuple):
+    """A MeterValue (§7.33): when, by the charger's clock; what; and the same as it was said, to know a repetition."""
+
+    timestamp: object
+    samples: Sequence[Sample]
+    content: object
+
+    @classmethod
+    def of(cls, said: Mapping[str, Any]) -> Metered:
+        """From a JSON object."""
+        return cls(said.get("timestamp"), [Sampled.of(sample) for sample in said.get("sampledValue") or ()], said)
+
 
 ENERGY: Final = "Energy.Active.Import.Register"
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII).fullmatch
@@ -56,14 +105,13 @@ def normalise(samples: Sequence[Sample]) -> tuple[str | None, Columns, list[list
     [measurand, phase, location, context, unit, value].
     """
     columns: Columns = _NOTHING.copy()
-    phases: dict[str, list[Decimal]] = {}
+    phases: dict[str, list[str]] = {}
     others: list[list[Any]] = []
     context: str | None = None
     for sample in samples:
-        get = sample.get
-        value, phase, unit, location = get("value"), get("phase"), get("unit"), get("location")
-        context = context or get("context")
-        kind = (get("measurand") or ENERGY, phase, unit, location, get("format"))
+        value, measurand, said = sample.value, sample.measurand or ENERGY, sample.context
+        context = context or said
+        kind = (measurand, sample.phase, sample.unit, sample.location, sample.format)
         try:
             plan = _plans[kind]
         except KeyError:
@@ -74,12 +122,19 @@ def normalise(samples: Sequence[Sample]) -> tuple[str | None, Columns, list[list
                 columns[plan.column] = text
                 continue
             if plan.line and text is not None:
-                phases.setdefault(plan.column, []).append(Decimal(text))
-        others.append([kind[0], phase, location, get("context"), unit, value])
-    for column, values in phases.items():
+                phases.setdefault(plan.column, []).append(text)
+        others.append([measurand, sample.phase, sample.location, said, sample.unit, value])
+    for column, lines in phases.items():
         if columns[column] is None:  # a total was not said: never add total and phases
-            columns[column] = fit(sum(values, Decimal(0)) if column in _SUMMED else max(values), *_DIGITS[column])
+            columns[column] = _of_lines(column, lines)
     return context, columns, others
+
+
+def _of_lines(column: str, lines: list[str]) -> str | None:
+    """What the phases together say: their sum, or the highest of them."""
+    if column in _SUMMED:
+        return fit(sum(map(Decimal, lines), Decimal(0)), *_DIGITS[column])
+    return lines[0] if lines.count(lines[0]) == len(lines) else max(lines, key=Decimal)
 
 
 class _Plan(NamedTuple):

@@ -21,11 +21,12 @@ class Moment(NamedTuple):
 
 
 def read_timestamp(text: object) -> datetime | None:
-    """An ISO 8601 text as UTC; without a zone it is taken as UTC (OCPP's rule). None if it is no date."""
-    if not isinstance(text, str):
+    """An ISO 8601 text, or a moment, as UTC; without a zone it is taken as UTC (OCPP's rule). None if it is no date."""
+    if not isinstance(text, str | datetime):
         return None
     try:
-        moment = datetime.fromisoformat(text.strip().upper())  # RFC 3339 allows t and z
+        # RFC 3339 allows t and z.
+        moment = text if isinstance(text, datetime) else datetime.fromisoformat(text.strip().upper())
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         return None

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, NamedTuple, Protocol
 from uuid import uuid4
 
 from backend.domain.configuration import hide_echo, hide_in_answer, hide_in_call
@@ -28,7 +29,20 @@ log = logging.getLogger(__name__)
 _WAITING_LIMIT = 64  # unanswered calls of one charger before we stop reading from it
 _BAD_SHOWN = 2000
 
-Handler = Callable[["Connection", dict[str, Any], datetime], Awaitable[dict[str, Any]]]
+Answer = dict[str, Any]
+
+
+class Once(NamedTuple):
+    """An answer that leaves once something is stored."""
+
+    stored: asyncio.Future[Any]
+    answer: Answer
+
+
+# Says what a call means; its payload is a dict, or what the dialect's decoder has made of it. The answer comes at once,
+# or once something is stored, or in the end of a longer story. The first two are nearly all calls: a task for each of
+# them would double what they cost.
+Handler = Callable[["Connection", Any, datetime], Answer | Once | Coroutine[Any, Any, Answer]]
 
 
 class CallFailed(Exception):
@@ -46,12 +60,23 @@ class Dialect(Protocol):
     version: str
     protocol: str
     handlers: Mapping[str, Handler]
+    decoders: frames.Decoders
 
     def forbids(self, connection: Connection, action: str) -> bool: ...
 
     def noticed(self, connection: Connection, quirk: Quirk, example: str) -> None: ...
 
-    def treated(self, connection: Connection, action: str, payload: dict[str, Any]) -> dict[str, Any]: ...
+    def treated(self, connection: Connection, action: str, payload: Any) -> Any: ...
+
+
+class _Asked(NamedTuple):
+    """A call of ours. `place`: in the message log."""
+
+    message_id: str
+    action: str
+    payload: dict[str, Any]
+    at: datetime
+    place: int
 
 
 class Connection:
@@ -77,10 +102,10 @@ class Connection:
         self._on_closed = on_closed
         self._last_id: Any = None  # of the charger's last call
         self._inbox: deque[tuple[Frame, datetime]] | None = None  # made when first needed
-        self._working: asyncio.Task[None] | None = None
+        self._working: asyncio.Future[Any] | asyncio.Handle | None = None  # on the charger's call; None: it may speak
         self._paused = False
         self._asking: asyncio.Lock | None = None
-        self._asked: tuple[str, str, datetime, dict[str, Any]] | None = None  # our one outstanding call, and when
+        self._asked: _Asked | None = None  # our one outstanding call
         self._answer: asyncio.Future[dict[str, Any]] | None = None
 
     # -- what the socket tells
@@ -93,7 +118,7 @@ class Connection:
         """A message came in."""
         now = datetime.now(UTC)
         try:
-            frame = frames.read_frame(data)
+            frame = frames.read_frame(data, self.dialect.decoders)
         except BadFrame as bad:
             self.on_offence("malformed")
             self._noticed(Quirk.BAD_FRAME, data[:_BAD_SHOWN].decode("utf-8", "replace"))
@@ -102,7 +127,7 @@ class Connection:
                 self._reply_error(bad.message_id, bad.code, bad.description, "", now)
             return
         if frame.kind == frames.CALL:
-            self._note(now, "in", "call", frame.action, frame.message_id, None, data)
+            frame.place = self._note(now, "in", "call", frame.action, frame.message_id, None, data)
             if frame.mended or frame.message_id == self._last_id:
                 self._odd_frame(frame, data)
             self._last_id = frame.message_id
@@ -142,12 +167,13 @@ class Connection:
             # Random, so that no late answer to another server's call is ever taken for ours.
             message_id, now = str(uuid4()), datetime.now(UTC)
             self._answer = asyncio.get_running_loop().create_future()
-            self._asked = (message_id, action, now, payload)
+            asked = payload
             payload = arrange(self.dialect.version, action, payload)
             data = frames.call(message_id, action, payload)
             shown = hide_in_call(action, payload)
             noted = data if shown is payload else frames.call(message_id, action, shown)
-            self._note(now, "out", "call", action, message_id, None, noted)
+            place = self._note(now, "out", "call", action, message_id, None, noted)
+            self._asked = _Asked(message_id, action, asked, now, place)
             self.socket.send(data)
             try:
                 async with asyncio.timeout(timeout_s):
@@ -159,16 +185,14 @@ class Connection:
 
     def _on_answer(self, frame: Frame, data: bytes, now: datetime) -> None:
         asked = self._asked
-        expected = asked is not None and frame.message_id == asked[0]
-        latency_ms = (now - asked[2]).total_seconds() * 1000 if asked and expected else None
-        action = asked[1] if asked and expected else None
-        if asked and expected and (told := hide_echo(asked[1], asked[3], data)) != data:
+        if asked is not None and frame.message_id != asked.message_id:
+            asked = None
+        if asked and (told := hide_echo(asked.action, asked.payload, data)) != data:
             data, frame = told, frames.read_frame(told)
-        kind = "result" if frame.kind == frames.RESULT else "error"
         if frame.kind == frames.RESULT and (shown := hide_in_answer(frame.payload)) is not frame.payload:
             data = frames.result(frame.message_id, shown)
-        self._note(now, "in", kind, action, frame.message_id, latency_ms, data, frame.code or None)
-        if not expected or self._answer is None or self._answer.done():
+        self._note_answer(asked, frame, data, now)
+        if asked is None or self._answer is None or self._answer.done():
             self._noticed(Quirk.STRAY_ANSWER, data[:_BAD_SHOWN].decode("utf-8", "replace"))
             return  # late or unasked: never taken for the answer to another call
         if frame.kind == frames.RESULT:
@@ -176,44 +200,84 @@ class Connection:
         else:
             self._answer.set_exception(CallFailed(frame.code, frame.description))
 
+    def _note_answer(self, asked: _Asked | None, frame: Frame, data: bytes, now: datetime) -> None:
+        latency_ms = (now - asked.at).total_seconds() * 1000 if asked else None
+        if frame.kind != frames.RESULT:
+            action = asked.action if asked else None
+            self._note(now, "in", "error", action, frame.message_id, latency_ms, data, frame.code or None)
+        elif asked is None or not self._log.answer(asked.place, now, _text(data)):
+            self._note(now, "in", "result", asked and asked.action, frame.message_id, latency_ms, data)
+
     # -- the charger's calls
 
     def _enqueue(self, frame: Frame, now: datetime) -> None:
+        if self._working is None:
+            self._begin(frame, now)
+            return
+        self._noticed(Quirk.PIPELINED_CALLS, frame.action)
         if self._inbox is None:
             self._inbox = deque()
         self._inbox.append((frame, now))
-        if self._working is None:
-            self._working = self.socket.loop.create_task(self._work())
-            return
-        self._noticed(Quirk.PIPELINED_CALLS, frame.action)
         if len(self._inbox) >= _WAITING_LIMIT:
             self._paused = True
             self.socket.pause()
 
-    async def _work(self) -> None:
-        assert self._inbox is not None
+    def _begin(self, frame: Frame, received_at: datetime) -> None:
         try:
-            while self._inbox:
-                frame, received_at = self._inbox.popleft()
-                await self._handle(frame, received_at)
-                if self._inbox:
-                    await asyncio.sleep(0)  # who does not wait for answers takes turns with those who do
-                if self._paused and len(self._inbox) < _WAITING_LIMIT // 2:
-                    self._paused = False
-                    self.socket.resume()
-        finally:
+            outcome = self._answer_to(frame, received_at)
+        except Exception as error:
+            self._refuse(frame, received_at, error)
+            self._next_soon()
+            return
+        if isinstance(outcome, dict):
+            self._reply_result(frame, received_at, outcome)
+            self._next_soon()
+        elif isinstance(outcome, Once):
+            self._working = outcome.stored
+            outcome.stored.add_done_callback(partial(self._end, frame, received_at, outcome.answer))
+        else:
+            self._working = self.socket.loop.create_task(outcome)
+            self._working.add_done_callback(partial(self._end, frame, received_at, None))
+
+    def _end(self, frame: Frame, received_at: datetime, answer: Answer | None, done: asyncio.Future[Any]) -> None:
+        """What was to be stored is, or is not; a story without an `answer` so far has brought one."""
+        if done.cancelled():
+            self._working = None
+            return
+        if (error := done.exception()) is not None:
+            self._refuse(frame, received_at, error)
+        else:
+            self._reply_result(frame, received_at, done.result() if answer is None else answer)
+        if self._inbox:
+            self._next_soon()
+        else:
             self._working = None
 
-    async def _handle(self, frame: Frame, received_at: datetime) -> None:
-        try:
-            payload = await self._answer_to(frame, received_at)
-        except Exception as error:
-            code, description = self._refusal(frame.action, error)
-            self._reply_error(frame.message_id, code, description, frame.action, received_at)
-        else:
-            self._reply("result", frames.result(frame.message_id, payload), frame.action, frame.message_id, received_at)
+    def _next_soon(self) -> None:
+        """Who does not wait for answers takes turns with those who do: one call a pass of the loop."""
+        self._working = self.socket.loop.call_soon(self._next)
 
-    def _refusal(self, action: str, error: Exception) -> tuple[str, str]:
+    def _next(self) -> None:
+        self._working = None
+        if not self._inbox:
+            return
+        self._begin(*self._inbox.popleft())
+        if self._paused and len(self._inbox) < _WAITING_LIMIT // 2:
+            self._paused = False
+            self.socket.resume()
+
+    def _refuse(self, frame: Frame, received_at: datetime, error: BaseException) -> None:
+        code, description = self._refusal(frame.action, error)
+        self._reply_error(frame.message_id, code, description, frame.action, received_at)
+
+    def _reply_result(self, frame: Frame, received_at: datetime, answer: Answer) -> None:
+        data, now = frames.result(frame.message_id, answer), datetime.now(UTC)
+        self.socket.send(data)
+        if not self._log.answer(frame.place, now, _text(data)):
+            latency_ms = (now - received_at).total_seconds() * 1000
+            self._note(now, "out", "result", frame.action or None, frame.message_id, latency_ms, data)
+
+    def _refusal(self, action: str, error: BaseException) -> tuple[str, str]:
         """The CALLERROR's code and description for what kept a call from being answered."""
         if isinstance(error, Violation):
             return error.code, error.description
@@ -226,7 +290,7 @@ class Connection:
         log.error("%s: %s failed", self.charger_id, action, exc_info=error)
         return "InternalError", "Something went wrong here."
 
-    async def _answer_to(self, frame: Frame, received_at: datetime) -> dict[str, Any]:
+    def _answer_to(self, frame: Frame, received_at: datetime) -> Answer | Once | Coroutine[Any, Any, Answer]:
         handler = self.dialect.handlers.get(frame.action)
         if handler is None:
             # OCPP-J 1.6 table 7: NotImplemented is an unknown action, NotSupported a known one we do not do.
@@ -236,26 +300,28 @@ class Connection:
         if self.dialect.forbids(self, frame.action):
             self._noticed(Quirk.CALL_BEFORE_BOOT, frame.action)
             raise Violation("SecurityError", "Send BootNotification and wait until it is accepted.")
-        schema = validator(self.dialect.version, frame.action)
-        payload = schema.check(frame.payload, self._noticed) if schema else frame.payload
-        return await handler(self, self.dialect.treated(self, frame.action, payload), received_at)
+        payload = frame.payload
+        if isinstance(payload, dict) and (schema := validator(self.dialect.version, frame.action)):
+            payload = schema.check(payload, self._noticed)
+        return handler(self, self.dialect.treated(self, frame.action, payload), received_at)
 
     def _reply_error(self, message_id: Any, code: str, description: str, action: str, asked_at: datetime) -> None:
-        self._reply("error", frames.error(message_id, code, description), action, message_id, asked_at, code)
-
-    def _reply(
-        self, kind: str, data: bytes, action: str, message_id: Any, asked_at: datetime, error_code: str | None = None
-    ) -> None:
+        data, now = frames.error(message_id, code, description), datetime.now(UTC)
         self.socket.send(data)
-        now = datetime.now(UTC)
         latency_ms = (now - asked_at).total_seconds() * 1000
-        self._note(now, "out", kind, action or None, message_id, latency_ms, data, error_code)
+        self._note(now, "out", "error", action or None, message_id, latency_ms, data, code)
 
     def _note(
         self, at: datetime, direction: str, kind: str, action: str | None, message_id: Any,
         latency_ms: float | None, data: bytes, error_code: str | None = None,
-    ) -> None:  # fmt: skip
+    ) -> int:  # fmt: skip
+        """Returns the frame's place in the log."""
         pair_id = None if message_id is None else str(message_id)
-        text = data.decode("utf-8", "replace").replace("\0", "\ufffd")
         short, code = action and action[:100], error_code and error_code[:100]
-        self._log.add(Message(at, self.charger_id, direction, kind, short, pair_id, latency_ms, text, code))
+        return self._log.add(
+            Message(at, self.charger_id, direction, kind, short, pair_id, latency_ms, _text(data), code)
+        )
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace").replace("\0", "\ufffd")

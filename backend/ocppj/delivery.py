@@ -43,6 +43,12 @@ class Delivery:
         self._news = asyncio.Event()
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._listening = False
+        self._claiming = False
+
+    @property
+    def hurries(self) -> bool:
+        """Somebody waits for a command to leave."""
+        return self._claiming or self._news.is_set()
 
     def wake(self, charger_id: str = "") -> None:
         """There may be something to send (a new command, a charger that connected)."""
@@ -71,11 +77,14 @@ class Delivery:
         self._news.clear()
 
     async def _claim(self) -> int:
+        self._claiming = True
         try:
             claims = await self._dispatch.claim(self._busy.keys())
         except DomainError as error:
             log.warning("commands cannot be claimed now: %s", error.detail)
             return 0
+        finally:
+            self._claiming = False
         for claim in claims:
             task = asyncio.create_task(self._deliver(claim))
             self._busy[claim.charger_id] = task

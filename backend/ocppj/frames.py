@@ -6,7 +6,8 @@ CALL [2, id, action, payload] · CALLRESULT [3, id, payload] · CALLERROR [4, id
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
@@ -16,6 +17,8 @@ RESULT: Final = 3
 ERROR: Final = 4
 _LONGEST_ID: Final = 255
 _decode = msgspec.json.Decoder().decode
+_decode_call = msgspec.json.Decoder(tuple[int, str, str, msgspec.Raw]).decode
+Decoders = Mapping[str, msgspec.json.Decoder[Any]]
 _encode = msgspec.json.Encoder().encode
 
 # Field facts: `"transactionId":,` and `"a":}` from chargers that print an absent number as nothing, or as NaN.
@@ -36,7 +39,8 @@ class BadFrame(Exception):
 
 @dataclass(slots=True)
 class Frame:
-    """A frame that came in. `payload` is a dict on CALL and RESULT; ERROR fills code and description."""
+    """A frame that came in. `payload` is a dict on CALL and RESULT, or on CALL what a decoder of its action has made
+    of it; ERROR fills code and description."""
 
     kind: int
     message_id: Any
@@ -45,10 +49,14 @@ class Frame:
     code: str = ""
     description: str = ""
     mended: bool = False  # it was no JSON as it came
+    place: int = field(default=-1, compare=False)  # of a CALL: in the message log
 
 
-def read_frame(data: bytes | bytearray) -> Frame:
-    """Raises BadFrame for anything that is no CALL, CALLRESULT or CALLERROR."""
+def read_frame(data: bytes | bytearray, decoders: Decoders | None = None) -> Frame:
+    """Raises BadFrame for anything that is no CALL, CALLRESULT or CALLERROR. `decoders` read the payloads of calls that
+    are valid (`backend.ocppj.typed`), by action."""
+    if decoders and (frame := _typed_call(data, decoders)) is not None:
+        return frame
     try:
         parts = _decode(data)
     except (ValueError, RecursionError):
@@ -56,6 +64,17 @@ def read_frame(data: bytes | bytearray) -> Frame:
         frame.mended = True
         return frame
     return _frame(parts)
+
+
+def _typed_call(data: bytes | bytearray, decoders: Decoders) -> Frame | None:
+    """None for what is no valid call of such an action."""
+    try:
+        kind, message_id, action, payload = _decode_call(data)
+        if kind == CALL and len(message_id) <= _LONGEST_ID and action in decoders:
+            return Frame(CALL, message_id, action, decoders[action].decode(payload))
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        pass
+    return None
 
 
 def _frame(parts: Any) -> Frame:

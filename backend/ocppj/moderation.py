@@ -1,38 +1,45 @@
 """Looking at the sockets less often when there are many: what network cards call interrupt moderation.
 
 A process that sleeps until the next message pays for each message alone: the kernel wakes it, and its code and
-data are no longer in the processor's caches. Measured with 2,000 chargers metering every 10 s (200 messages a
-second), a MeterValues costs 620 µs that way and 330 µs when the loop rests 30 ms between looks and serves what has
-come together, while the work in both is the same (docs/decisions/0004-group-commit.md).
+data are no longer in the processor's caches, nor those of the database. So the loop rests between looks, and serves
+what has come meanwhile together: read and handled in one pass, committed in one batch, answered in one pass
+(docs/decisions/0004-group-commit.md; what it saves stands in docs/performance.md).
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Final
 
+from backend.services.intake.lane import Lane
+
 _FEW: Final = 500  # up to so many connections are served at once: resting would cost more wakes than it saves
-_REST_PER_CONNECTION_S: Final = 15e-6
-_LONGEST_REST_S: Final = 0.03
-_PASSES: Final = 4  # of the loop between rests: read, handle, commit, answer
+_REST_PER_CONNECTION_S: Final = 10e-6
+_LONGEST_REST_S: Final = 0.045
+_NAP_S: Final = 0.004
+_NAPS: Final = 5  # for a commit, which takes a few milliseconds; a slow one is waited for until the next look
 _LOOK_AGAIN_S: Final = 0.5
+_STORM_S: Final = 0.01
 
 
 class Moderation:
     """Rests the event loop between looks, the longer the more `connections()` there are; at few, not at all.
 
     While `newcomers()` (how many sockets there ever were) grows, it does not rest either: the loop takes one or two
-    new sockets a pass, so a storm would be let in at the pace of the rests.
+    new sockets a pass, so a storm would be let in at the pace of the rests. While somebody `hurries()`, it only naps.
     """
 
-    def __init__(self, connections: Callable[[], int], newcomers: Callable[[], int]) -> None:
+    def __init__(
+        self, lane: Lane, *, connections: Callable[[], int], newcomers: Callable[[], int], hurries: Callable[[], bool]
+    ) -> None:
+        self._lane = lane
         self._connections = connections
         self._newcomers = newcomers
-        self._known = 0
+        self._hurries = hurries
         self._next: asyncio.Handle | None = None
-        self._pass = 0
 
     def rest_s(self) -> float:
         """How long the loop rests now, in seconds."""
@@ -41,20 +48,43 @@ class Moderation:
 
     def start(self) -> None:
         """Begins on the running loop."""
-        self._step(asyncio.get_running_loop())
+        self._step(asyncio.get_running_loop(), self._looks())
 
     def stop(self) -> None:
         """Ends it."""
         if self._next is not None:
             self._next.cancel()
+        self._lane.gather(False)
 
-    def _step(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._pass = (self._pass + 1) % _PASSES
-        rest_s = self.rest_s()
-        if not rest_s:
-            self._next = loop.call_later(_LOOK_AGAIN_S, self._step, loop)
-            return
-        known, self._known = self._known, self._newcomers()
-        if self._pass == 0 and known == self._known:
-            time.sleep(rest_s)  # on purpose on the loop's own thread: everything it serves comes together meanwhile
-        self._next = loop.call_soon(self._step, loop)
+    def _step(self, loop: asyncio.AbstractEventLoop, looks: Iterator[float]) -> None:
+        pause_s = next(looks)
+        again = partial(self._step, loop, looks)
+        self._next = loop.call_later(pause_s, again) if pause_s else loop.call_soon(again)
+
+    def _looks(self) -> Iterator[float]:
+        """Yields how long to let the loop run by itself, in seconds; 0 for one pass."""
+        known = self._newcomers()
+        while True:
+            rest_s = self.rest_s()
+            if not rest_s or known != self._newcomers():
+                known = self._newcomers()
+                self._lane.gather(False)
+                yield _STORM_S if rest_s else _LOOK_AGAIN_S
+                continue
+            self._lane.gather(True)
+            # On purpose on the loop's own thread: everything it serves comes together meanwhile.
+            time.sleep(_NAP_S if self._hurries() else rest_s)
+            yield 0  # what came is read and handled
+            self._lane.commit()
+            yield 0
+            yield 0  # the batch is on its way
+            yield from self._await_commit()
+            yield 0  # the answers leave
+
+    def _await_commit(self) -> Iterator[float]:
+        for _ in range(_NAPS):
+            if not self._lane.is_committing:
+                return
+            time.sleep(_NAP_S)
+            yield 0
+            yield 0

@@ -151,7 +151,7 @@ def actions(version: str) -> frozenset[str]:
 
 def arrange(version: str, action: str, payload: dict[str, Any]) -> dict[str, Any]:
     """`payload` with its members in the order of the standard's field lists; unknown ones follow as they stand."""
-    schema = _schema(version, action) or {}
+    schema = schema_of(version, action) or {}
     return _arranged(payload, schema, schema.get("definitions", {}))  # type: ignore[no-any-return]
 
 
@@ -167,7 +167,8 @@ def _arranged(value: Any, schema: dict[str, Any], definitions: dict[str, Any]) -
 
 
 @cache
-def _schema(version: str, name: str) -> dict[str, Any] | None:
+def schema_of(version: str, name: str) -> dict[str, Any] | None:
+    """The standard's JSON schema of a message, as `validator` names them; None if the version has none of that name."""
     source = resources.files(f"ocpp.{version}") / "schemas" / f"{name}.json"
     return json.loads(source.read_text(encoding="utf-8-sig")) if source.is_file() else None
 
@@ -175,5 +176,5 @@ def _schema(version: str, name: str) -> dict[str, Any] | None:
 @cache
 def validator(version: str, name: str) -> Validator | None:
     """The schema of `name` (`StartTransaction`, `StartTransactionResponse`) in OCPP `version` (`v16`)."""
-    schema = _schema(version, name)
+    schema = schema_of(version, name)
     return None if schema is None else Validator(name, schema)

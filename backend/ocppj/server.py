@@ -42,7 +42,7 @@ from backend.services.treatments import Treatments
 log = logging.getLogger(__name__)
 
 _SLOTS: Final = 60  # of the wheel that pings
-_SHARES: Final = 6  # of the chargers, whose life signs are stored in turn
+_SHARES: Final = 12  # of the chargers, whose life signs are stored in turn
 # The kernel doubles it. What a flood may fill at once, and what a peer that does not read may hold.
 _KERNEL_BUFFERS: Final = {SO_RCVBUF: 8 << 10, SO_SNDBUF: 64 << 10}
 _BACKLOG: Final = 4096  # the loop takes one or two a pass; a fuller queue of the kernel would drop handshakes
@@ -53,7 +53,7 @@ _LATE_S: Final = 2.0
 
 class Pace(NamedTuple):
     """Seconds. Each socket is pinged every `ping_every`; dropped when silent for `silent_for`, or when a handshake
-    takes longer than `shy_for`. The node's life sign is stored every `tell_every`, a charger's at each sixth."""
+    takes longer than `shy_for`. The node's life sign is stored every `tell_every`, a charger's at each twelfth."""
 
     ping_every: float = 60.0
     silent_for: float = 140.0
@@ -91,7 +91,9 @@ class OcppServer:
         self._turns = itertools.cycle(range(_SLOTS))
         self._tasks: list[asyncio.Task[None]] = []
         self._closing: set[asyncio.Task[None]] = set()
-        self._moderation = Moderation(registry.__len__, lambda: self._sockets_made)
+        self._moderation = Moderation(
+            lane, connections=registry.__len__, newcomers=lambda: self._sockets_made, hurries=lambda: delivery.hurries
+        )
         self._listeners: list[asyncio.Server] = []
         self.port = self.tls_port = 0
 

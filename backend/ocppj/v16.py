@@ -10,13 +10,17 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Final
+
+import msgspec
 
 from backend.domain.authorization import TokenFacts, decide
 from backend.domain.quirks import Quirk
-from backend.domain.readings import read_number
+from backend.domain.readings import Metered, read_number
+from backend.ocppj import frames, typed
 from backend.ocppj.admission import BootQueue
-from backend.ocppj.connection import Connection, Handler
+from backend.ocppj.connection import Connection, Handler, Once
 from backend.ocppj.schemas import Violation
 from backend.services.intake.facts import Intake, Where
 from backend.services.treatments import Treatments
@@ -42,6 +46,7 @@ class V16:
 
     version: str = "v16"
     protocol: str = PROTOCOL
+    decoders: frames.Decoders = MappingProxyType({"MeterValues": typed.decoder("v16", "MeterValues")})
 
     def __init__(self, intake: Intake, heartbeat_interval_s: int, boots: BootQueue, treatments: Treatments) -> None:
         self._intake = intake
@@ -68,10 +73,10 @@ class V16:
         """A deviation on the wire: counted."""
         self._intake.quirks.note(connection.charger_id, quirk, example)
 
-    def treated(self, connection: Connection, action: str, payload: dict[str, Any]) -> dict[str, Any]:
-        """The payload as the normalising rules for this charger's firmware make it."""
+    def treated(self, connection: Connection, action: str, payload: Any) -> Any:
+        """The payload as the normalising rules for this charger's firmware make it: a dict, if there are any."""
         treatment = self._treatments.of(connection.charger_id)
-        return payload if treatment is None else treatment.apply(action, payload)
+        return payload if treatment is None else treatment.apply(action, msgspec.to_builtins(payload))
 
     async def authorize(self, connection: Connection, payload: dict[str, Any], now: datetime) -> dict[str, Any]:
         """§4.1"""
@@ -105,23 +110,23 @@ class V16:
             "interval": self._heartbeat_interval_s if accepted else _PENDING_INTERVAL_S,
         }
 
-    async def data_transfer(self, connection: Connection, payload: dict[str, Any], now: datetime) -> dict[str, Any]:
+    def data_transfer(self, connection: Connection, payload: dict[str, Any], now: datetime) -> dict[str, Any]:
         """§4.3: kept in the message log; no vendor's extension is known here."""
         return {"status": "UnknownVendorId"}
 
-    async def heartbeat(self, connection: Connection, payload: dict[str, Any], now: datetime) -> dict[str, Any]:
+    def heartbeat(self, connection: Connection, payload: dict[str, Any], now: datetime) -> dict[str, Any]:
         """§4.6"""
         return {"currentTime": _now()}
 
-    async def meter_values(self, connection: Connection, payload: dict[str, Any], now: datetime) -> dict[str, Any]:
+    def meter_values(self, connection: Connection, payload: Any, now: datetime) -> Once:
         """§4.7: always accepted, whatever the transaction id says."""
-        await self._intake.readings(
-            _where(connection, payload),
-            transaction_id=payload.get("transactionId"),
-            meter_values=_need(payload, "meterValue"),
-            received_at=now,
-        )
-        return {}
+        if isinstance(payload, dict):
+            where, transaction_id = _where(connection, payload), payload.get("transactionId")
+            told = [Metered.of(value) for value in _need(payload, "meterValue")]
+        else:
+            where, transaction_id = _at(connection, payload.connectorId), payload.transactionId
+            told = [Metered(value.timestamp, value.sampledValue, value) for value in payload.meterValue]
+        return Once(self._intake.readings(where, transaction_id, told, now), {})
 
     async def report(
         self, action: str, answer: dict[str, str], connection: Connection, payload: dict[str, Any], now: datetime
@@ -164,7 +169,7 @@ class V16:
         if payload.get("transactionData"):
             await self._intake.closing_readings(
                 connection.charger_id, transaction_id=transaction_id,
-                meter_values=payload["transactionData"], received_at=now,
+                told=[Metered.of(value) for value in payload["transactionData"]], received_at=now,
             )  # fmt: skip
         facts = await self._intake.stop(
             connection.charger_id,
@@ -221,7 +226,10 @@ def _number(payload: dict[str, Any], member: str) -> Decimal:
 
 def _where(connection: Connection, payload: dict[str, Any]) -> Where:
     """1.6's connectorId n is EVSE n, connector 1; 0 is the charger as a whole (its main meter)."""
-    number = _need(payload, "connectorId")
+    return _at(connection, _need(payload, "connectorId"))
+
+
+def _at(connection: Connection, number: int) -> Where:
     if not 0 <= number <= _CONNECTOR_LIMIT:
         raise Violation("PropertyConstraintViolation", "connectorId is out of range.")
     return Where(connection.charger_id, number, 1 if number else 0)

@@ -16,9 +16,9 @@ log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
 
 
-class Message(msgspec.Struct, gc=False):
+class Message(msgspec.Struct, gc=False, omit_defaults=True):
     """One frame as `public.log_messages` takes it. `latency_ms` stands on answers, `error_code` on CALLERRORs and
-    frames that are none."""
+    frames that are none, `answer` on calls whose CALLRESULT passed before they were written."""
 
     at: datetime
     charger_id: str
@@ -29,6 +29,8 @@ class Message(msgspec.Struct, gc=False):
     latency_ms: float | None
     payload: str
     error_code: str | None = None
+    answered_at: datetime | None = None
+    answer: str | None = None
 
 
 class MessageLog:
@@ -48,16 +50,28 @@ class MessageLog:
         self._max_characters = max_characters
         self._waiting: list[Message] = []
         self._characters = 0
+        self._written = 0  # of all messages taken; those that wait are the next
         self.dropped = 0
 
-    def add(self, message: Message) -> None:
-        """Takes a frame; drops it when the database has fallen too far behind."""
+    def add(self, message: Message) -> int:
+        """Takes a frame; drops it when the database has fallen too far behind. Returns its place, for `answer`."""
         size = len(message.payload)
         if len(self._waiting) >= self._max_waiting or self._characters + size > self._max_characters:
             self.dropped += 1
-        else:
-            self._waiting.append(message)
-            self._characters += size
+            return -1
+        self._waiting.append(message)
+        self._characters += size
+        return self._written + len(self._waiting) - 1
+
+    def answer(self, place: int, at: datetime, payload: str) -> bool:
+        """Puts a CALLRESULT to its call. False if that was written, answered or dropped already: then `add` it."""
+        index = place - self._written
+        if index < 0 or self._waiting[index].answer is not None:
+            return False
+        call = self._waiting[index]
+        call.answered_at, call.answer = at, payload
+        self._characters += len(payload)
+        return True
 
     async def run(self) -> None:
         """Writes until cancelled, then writes what is left."""
@@ -71,7 +85,8 @@ class MessageLog:
     async def _write(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting[: self._max_batch], self._waiting[self._max_batch :]
-            self._characters -= sum(len(message.payload) for message in batch)
+            self._written += len(batch)
+            self._characters -= sum(len(message.payload) + len(message.answer or "") for message in batch)
             try:
                 rows = msgspec.Raw(storable(_encode(batch)))
                 await self._database.call("log_messages", {"p_rows": rows}, scope=SYSTEM)

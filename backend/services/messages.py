@@ -13,12 +13,12 @@ from typing import Any, Final
 
 from pydantic import Field
 
-from backend.database import Database
+from backend.database import Database, Row
 from backend.domain.masking import Mask
 from backend.domain.roles import Permission
 from backend.domain.scope import Scope
 from backend.services.chargers import Chargers
-from backend.services.records import Page, PageRequest, Record, given, own_rows, select_page, select_rows
+from backend.services.records import Page, PageRequest, Record
 
 EXPORT_ROWS: Final = 200_000
 _STEP: Final = 500  # rows of an export that are in memory at once
@@ -111,26 +111,19 @@ class Messages:
     ) -> Page[Message]:
         """Frames, newest first. Raises NotFound (`charger_not_found`)."""
         await self._chargers.get(scope, charger_id)
-        where = [*_frames_of(scope, charger_id, wanted), *given(("kind", "eq", kind))]
-        order = [("at", "desc"), ("id", "desc")]
-        found = await select_page(self._database, "ocpp_messages", Message, page, scope=scope, where=where, order=order)
-        return Page([self._shown(scope, message) for message in found.items], found.after)
+        rows = await self._frames(scope, charger_id, wanted, page.after, page.limit + 1, kind=kind)
+        kept = rows[: page.limit]
+        return Page([self._shown(scope, row) for row in kept], _key(kept[-1]) if len(rows) > page.limit else None)
 
     async def exchanges(
         self, scope: Scope, page: PageRequest, charger_id: str, wanted: MessageFilter
     ) -> Page[Exchange]:
         """One entry per call with its answer, newest first. Raises NotFound (`charger_not_found`)."""
         await self._chargers.get(scope, charger_id)
-        after_at, after_id = page.after or (None, None)
-        arguments = {
-            "p_charger_id": charger_id, "p_action": wanted.action, "p_direction": wanted.direction,
-            "p_errors": wanted.errors, "p_error_code": wanted.error_code, "p_from": _iso(wanted.since),
-            "p_to": _iso(wanted.until), "p_after_at": after_at, "p_after_id": after_id, "p_limit": page.limit + 1,
-        }  # fmt: skip
+        arguments = _arguments(charger_id, wanted, page.after, page.limit + 1)
         rows = await self._database.call("message_exchanges", arguments, scope=scope)
         kept = rows[: page.limit]
-        after = [kept[-1]["key_at"], kept[-1]["key_id"]] if len(rows) > page.limit else None
-        return Page([self._exchange(scope, row) for row in kept], after)
+        return Page([self._exchange(scope, row) for row in kept], _key(kept[-1]) if len(rows) > page.limit else None)
 
     async def follow(self, scope: Scope, page: PageRequest, charger_id: str, wanted: MessageFilter) -> Page[Message]:
         """Frames behind `page.after`, oldest first; without it the newest ones. `after` of the answer continues.
@@ -138,33 +131,40 @@ class Messages:
         Raises NotFound (`charger_not_found`).
         """
         await self._chargers.get(scope, charger_id)
-        way = "desc" if page.after is None else "asc"
-        rows = await self._database.select(
-            "ocpp_messages", scope=scope, columns=Message.columns(), where=_frames_of(scope, charger_id, wanted),
-            order=[("at", way), ("id", way)], after=page.after, limit=page.limit,
-        )  # fmt: skip
-        messages = sorted((Message.model_validate(row) for row in rows), key=lambda message: (message.at, message.id))
-        after = [messages[-1].at.isoformat(), messages[-1].id] if messages else list(page.after or _BEGINNING)
-        return Page([self._shown(scope, message) for message in messages], after)
+        newest_first = page.after is None
+        rows = await self._frames(scope, charger_id, wanted, page.after, page.limit, newest_first=newest_first)
+        if newest_first:
+            rows = rows[::-1]
+        after = _key(rows[-1]) if rows else list(page.after or _BEGINNING)
+        return Page([self._shown(scope, row) for row in rows], after)
 
     async def export(self, scope: Scope, charger_id: str, wanted: MessageFilter) -> AsyncIterator[Sequence[Message]]:
         """Frames, oldest first, some at a time, EXPORT_ROWS at most. Raises NotFound (`charger_not_found`) at once."""
         await self._chargers.get(scope, charger_id)
-        return self._pages(scope, _frames_of(scope, charger_id, wanted))
+        return self._pages(scope, charger_id, wanted)
 
-    async def _pages(self, scope: Scope, where: Sequence[Any]) -> AsyncIterator[Sequence[Message]]:
+    async def _pages(self, scope: Scope, charger_id: str, wanted: MessageFilter) -> AsyncIterator[Sequence[Message]]:
         after: Sequence[Any] | None = None
         for _ in range(EXPORT_ROWS // _STEP):
-            page = await select_rows(
-                self._database, "ocpp_messages", PageRequest(_STEP, after), scope=scope, columns=Message.columns(),
-                where=where, order=[("at", "asc"), ("id", "asc")],
-            )  # fmt: skip
-            yield [self._shown(scope, Message.model_validate(row)) for row in page.items]
-            after = page.after
-            if after is None:
+            rows = await self._frames(scope, charger_id, wanted, after, _STEP, newest_first=False)
+            yield [self._shown(scope, row) for row in rows]
+            if len(rows) < _STEP:
                 return
+            after = _key(rows[-1])
 
-    def _shown(self, scope: Scope, message: Message) -> Message:
+    async def _frames(
+        self, scope: Scope, charger_id: str, wanted: MessageFilter, after: Sequence[Any] | None, limit: int, *,
+        kind: MessageKind | None = None, newest_first: bool = True,
+    ) -> Sequence[Row]:  # fmt: skip
+        """Rows of `public.message_frames`."""
+        arguments = _arguments(charger_id, wanted, after, limit)
+        rows: Sequence[Row] = await self._database.call(
+            "message_frames", {**arguments, "p_kind": kind, "p_newest_first": newest_first}, scope=scope
+        )
+        return rows
+
+    def _shown(self, scope: Scope, row: Row) -> Message:
+        message = Message.model_validate(row)
         if _sees_identifiers(scope):
             return message
         return message.model_copy(update={"payload": self._mask.frame(message.payload)})
@@ -182,20 +182,19 @@ def _sees_identifiers(scope: Scope) -> bool:
     return scope.is_system or scope.may(Permission.MESSAGES_IDENTIFIERS)
 
 
-def _frames_of(scope: Scope, charger_id: str, wanted: MessageFilter) -> list[Any]:
-    where = [
-        ("charger_id", "eq", charger_id),
-        *own_rows(scope),
-        *given(
-            ("action", "eq", wanted.action),
-            ("direction", "eq", wanted.direction),
-            ("error_code", "eq", wanted.error_code),
-            ("at", "gte", _iso(wanted.since)),
-            ("at", "lt", _iso(wanted.until)),
-        ),
-    ]
-    # Only CALLERRORs and bad frames have a code; in this form the index of errors serves.
-    return [*where, ("error_code", "neq", "")] if wanted.errors else where
+def _arguments(charger_id: str, wanted: MessageFilter, after: Sequence[Any] | None, limit: int) -> dict[str, Any]:
+    """What the functions of the log have in common."""
+    after_at, after_id = after or (None, None)
+    return {
+        "p_charger_id": charger_id, "p_action": wanted.action, "p_direction": wanted.direction,
+        "p_errors": wanted.errors, "p_error_code": wanted.error_code, "p_from": _iso(wanted.since),
+        "p_to": _iso(wanted.until), "p_after_at": after_at, "p_after_id": after_id, "p_limit": limit,
+    }  # fmt: skip
+
+
+def _key(row: Row) -> list[Any]:
+    """Where a list goes on behind this row."""
+    return [row["key_at"], row["key_id"]]
 
 
 def _iso(moment: datetime | None) -> str | None:

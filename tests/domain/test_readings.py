@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.domain import readings
-from backend.domain.readings import COLUMNS, ENERGY, fit, normalise, read_number
+from backend.domain.readings import COLUMNS, ENERGY, Columns, Sampled, fit, normalise, read_number
 
 POWER = "Power.Active.Import"
 MEASURANDS = [*COLUMNS, "Energy.Reactive.Import.Register", "Vendor.Magic", None]
@@ -37,9 +38,14 @@ samples = st.fixed_dictionaries(
 )  # fmt: skip
 
 
+def read_samples(said: Sequence[Mapping[str, Any]]) -> tuple[str | None, Columns, list[list[Any]]]:
+    """What samples as JSON objects become."""
+    return normalise([Sampled.of(sample) for sample in said])
+
+
 @given(st.lists(samples, max_size=8))
 def test_every_sample_is_in_a_column_or_beside(said: list[dict[str, Any]]) -> None:
-    _, columns, others = normalise(said)
+    _, columns, others = read_samples(said)
     told = sum(value is not None for value in columns.values())
 
     assert set(columns) == {column for column, *_ in COLUMNS.values()}
@@ -54,7 +60,7 @@ def test_every_sample_is_in_a_column_or_beside(said: list[dict[str, Any]]) -> No
 
 @given(st.lists(samples, max_size=8))
 def test_what_stands_in_a_column_fits_it(said: list[dict[str, Any]]) -> None:
-    _, columns, _ = normalise(said)
+    _, columns, _ = read_samples(said)
 
     for column, digits, decimals in COLUMNS.values():
         if (text := columns[column]) is not None:
@@ -69,19 +75,19 @@ def test_a_total_and_its_phases_are_never_added(total: int, lines: list[int], or
     phased = [{"value": str(line), "phase": f"L{number}"} for number, line in enumerate(lines, 1)]
     all_four = [{"value": str(total)}, *phased]
 
-    assert normalise([all_four[index] for index in order])[1]["energy_wh"] == str(total)
-    assert normalise(phased)[1]["energy_wh"] == str(sum(lines))
+    assert read_samples([all_four[index] for index in order])[1]["energy_wh"] == str(total)
+    assert read_samples(phased)[1]["energy_wh"] == str(sum(lines))
 
 
 @given(st.decimals(min_value=-999_999_999, max_value=999_999_999, places=3))
 def test_a_register_travels_exactly(register: Decimal) -> None:
-    assert Decimal(normalise([{"value": str(register)}])[1]["energy_wh"] or "x") == register
-    assert Decimal(normalise([{"value": f"{register:e}", "unit": "Wh"}])[1]["energy_wh"] or "x") == register
+    assert Decimal(read_samples([{"value": str(register)}])[1]["energy_wh"] or "x") == register
+    assert Decimal(read_samples([{"value": f"{register:e}", "unit": "Wh"}])[1]["energy_wh"] or "x") == register
 
 
 @given(st.decimals(min_value=0, max_value=999_999, places=3))
 def test_kilowatt_hours_are_a_thousand_watt_hours(register: Decimal) -> None:
-    assert Decimal(normalise([{"value": str(register), "unit": "kWh"}])[1]["energy_wh"] or "x") == register * 1000
+    assert Decimal(read_samples([{"value": str(register), "unit": "kWh"}])[1]["energy_wh"] or "x") == register * 1000
 
 
 @given(anything)
@@ -105,7 +111,7 @@ def test_the_first_context_is_the_contexts_name() -> None:
         {"value": "3", "context": "Other"},
     ]
 
-    context, columns, others = normalise(said)
+    context, columns, others = read_samples(said)
 
     assert context == "Trigger"
     assert (columns["energy_wh"], columns["power_w"]) == ("1", "2")
@@ -115,11 +121,11 @@ def test_the_first_context_is_the_contexts_name() -> None:
 def test_the_cars_own_register_is_not_the_chargers() -> None:
     for location in ("Inlet", "Body"):
         said = [{"value": "77", "location": location}, {"value": "5", "location": "Outlet"}]
-        assert normalise(said)[1]["energy_wh"] == "5"
+        assert read_samples(said)[1]["energy_wh"] == "5"
 
 
 def test_an_exponent_beyond_arithmetic_did_fail_the_whole_message() -> None:
-    _, columns, others = normalise([{"value": "9e999999", "unit": "kWh"}, {"value": "5"}])
+    _, columns, others = read_samples([{"value": "9e999999", "unit": "kWh"}, {"value": "5"}])
 
     assert columns["energy_wh"] == "5"
     assert others == [[ENERGY, None, None, None, "kWh", "9e999999"]]
@@ -135,7 +141,7 @@ def test_a_sum_or_a_rounding_did_overflow_its_column(measurand: str, unit: str, 
     said = [{"value": value, "measurand": measurand, "unit": unit, "phase": phase}
             for value, phase in zip(values, phases, strict=True)]  # fmt: skip
 
-    _, columns, others = normalise(said)
+    _, columns, others = read_samples(said)
 
     assert columns[COLUMNS[measurand][0]] is None
     assert len(others) == len(said)
@@ -144,6 +150,6 @@ def test_a_sum_or_a_rounding_did_overflow_its_column(measurand: str, unit: str, 
 def test_invented_names_did_fill_our_memory() -> None:
     before = len(readings._plans)
     for number in range(100):
-        normalise([{"value": "1", "unit": f"{number}" * 1000}, {"value": "1", "measurand": f"{number}" * 1000}])
+        read_samples([{"value": "1", "unit": f"{number}" * 1000}, {"value": "1", "measurand": f"{number}" * 1000}])
 
     assert len(readings._plans) == before

@@ -369,7 +369,10 @@ async def test_over_the_hosted_transport_sessions_and_commands_work_the_same(hos
     assert session["energy_wh"] == booked.energy_wh > 0
     stored = await hosted.row("select count(*) as n from public.meter_values where session_id = $1", session["id"])
     assert stored["n"] == booked.readings_sent > 0
-    await hosted.until("select 1 from public.ocpp_messages where action = 'RemoteStartTransaction' and kind = 'result'")
+    await hosted.until(
+        "select 1 from public.ocpp_messages where action = 'RemoteStartTransaction' "
+        "and (kind = 'result' or answer is not null)"
+    )
 
 
 # -- defects that were

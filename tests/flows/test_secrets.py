@@ -76,9 +76,13 @@ async def test_a_password_that_the_charger_tells_is_not_kept(platform: Running, 
     message_id, _ = await charger.asked("GetConfiguration")
     await charger.reply(message_id, {"configurationKey": entries})
     answered = await platform.command(command, "status = 'accepted'")
-    logged = await platform.until("select payload from public.ocpp_messages where kind = 'result' and direction = 'in'")
+    logged = await platform.until(
+        "select coalesce(answer, payload) as answer from public.ocpp_messages where action = 'GetConfiguration' "
+        "and (answer is not null or kind = 'result')"
+    )
 
-    assert KEY.hex() not in logged["payload"] + answered["response"]
+    assert "configurationKey" in logged["answer"]
+    assert KEY.hex() not in logged["answer"] + answered["response"]
     values = [entry["value"] for entry in json.loads(answered["response"])["configurationKey"]]
     assert values == ["***", "300"]
 
@@ -129,7 +133,10 @@ async def test_a_charger_that_tells_back_what_it_was_given_gave_it_away(
     await platform.until("select true from public.ocpp_messages where kind = 'error' and action = 'UpdateFirmware'")
     rows = await platform.rows("select row_to_json(m)::text as t from public.commands m")
     kept = " ".join(row["t"] for row in rows)
-    logged = await platform.rows("select payload from public.ocpp_messages where action = 'ChangeConfiguration'")
+    logged = await platform.rows(
+        "select payload || coalesce(answer, '') as payload from public.ocpp_messages "
+        "where action = 'ChangeConfiguration'"
+    )
 
     assert token not in kept
     assert KEY.hex() not in " ".join(row["payload"] for row in logged)

@@ -256,7 +256,7 @@ async def test_a_rotated_password_is_good_before_its_answer_and_ends_the_old_one
     await site.platform.command(command.id, "status = 'failed'")
     shown = await use.security.get(ADMIN.scope, "CP-2")
     stored = await site.platform.rows("select row_to_json(m)::text as t from public.commands m")
-    logged = await site.platform.rows("select payload as t from public.ocpp_messages")
+    logged = await site.platform.rows("select row_to_json(m)::text as t from public.ocpp_messages m")
 
     assert len(new) == 20
     assert [one.command_id for one in shown.pending_passwords] == [command.id]

@@ -89,3 +89,29 @@ async def test_an_unreachable_database_costs_frames_that_are_counted(dsn: str) -
     await written(log)
 
     assert log.dropped == 2  # a batch at a time; the rest still waits
+
+
+async def test_an_answer_stands_with_its_call_while_that_waits(database: DirectDatabase) -> None:
+    log = MessageLog(database)
+    first, second = log.add(message("call 1")), log.add(message("call 2"))
+
+    assert log.answer(second, datetime.now(UTC), "answer 2")
+    assert not log.answer(second, datetime.now(UTC), "answer 2 again")
+    await written(log)
+    assert not log.answer(first, datetime.now(UTC), "too late")
+    third = log.add(message("call 3"))
+    assert log.answer(third, datetime.now(UTC), "answer 3")
+    await written(log)
+
+    rows = await database.select("ocpp_messages", scope=SYSTEM, columns="payload,answer", order=[("id", "asc")])
+    assert [(row["payload"], row["answer"]) for row in rows] == [
+        ("call 1", None), ("call 2", "answer 2"), ("call 3", "answer 3"),
+    ]  # fmt: skip
+
+
+async def test_a_dropped_call_takes_no_answer(database: DirectDatabase) -> None:
+    log = MessageLog(database, max_waiting=1)
+    log.add(message("kept"))
+
+    assert not log.answer(log.add(message("dropped")), datetime.now(UTC), "answer")
+    assert log.dropped == 1

@@ -14,7 +14,7 @@ from backend.database import SYSTEM, Database, Scope
 from backend.domain.caller import Caller
 from backend.domain.errors import NotFound
 from backend.services.directory import Directory, build_directory
-from backend.services.messages import Exchange, MessageFilter
+from backend.services.messages import Direction, Exchange, MessageFilter, MessageKind
 from backend.services.records import PageRequest
 from backend.services.upkeep import Upkeep
 from tests.support.stores import TRANSPORTS, open_store
@@ -214,3 +214,70 @@ async def test_rare_actions_and_errors_are_found_by_index_among_many_readings(ds
         assert index in text, text
         assert not re.search(r"Removed by Filter: \d{3}", text), text
     await connection.close()
+
+
+def joined(rows: list[Any], charger_id: str) -> list[Any]:
+    """The same frames with each result in the row of the call before it, as a call is written that was answered."""
+    found: list[Any] = []
+    for row in rows:
+        if row["kind"] == "result" and found and found[-1]["pair_id"] == row["pair_id"]:
+            found[-1] |= {"answered_at": row["at"], "answer": row["payload"]}
+        else:
+            found.append({**row, "charger_id": charger_id})
+    return found
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 50])
+async def test_frames_read_alike_whether_they_share_a_row_or_not(
+    store: Database, services: Directory, limit: int
+) -> None:
+    station = (await services.stations.list(ADMIN.scope, PageRequest(1))).items[0]
+    twin = {"id": "CP-2", "current_type": "AC", "rated_power_w": 22_000, "station_id": station.id}
+    await services.chargers.create(ADMIN, twin, 1, None)
+    rows = [
+        frame(0, "in", "call", "Heartbeat", "1"), frame(1, "out", "result", "Heartbeat", "1", latency_ms=1000),
+        frame(2, "out", "call", "Reset", "2"), frame(3, "in", "result", "Reset", "2", latency_ms=1000),
+        frame(3, "in", "call", "Authorize", "3"), frame(4, "out", "error", "Authorize", "3", error_code="GenericError"),
+        frame(5, "in", "bad", None, "x", error_code="FormationViolation"), frame(6, "in", "call", "Heartbeat", "4"),
+        frame(6, "out", "result", "Heartbeat", "4", latency_ms=0),
+    ]  # fmt: skip
+    await keep(store, *rows)
+    await keep(store, *joined(rows, "CP-2"))
+
+    for wanted, kind in [
+        (wanted, kind)
+        for wanted in (
+            MessageFilter(), MessageFilter(direction=Direction.IN), MessageFilter(direction=Direction.OUT),
+            MessageFilter(action="Heartbeat"), MessageFilter(errors=True), MessageFilter(error_code="GenericError"),
+            MessageFilter(since=T0 + timedelta(seconds=2), until=T0 + timedelta(seconds=6)),
+        )
+        for kind in (None, *MessageKind)
+    ]:  # fmt: skip
+        apart, together = [await walked(services, charger, wanted, kind, limit) for charger in ("CP-1", "CP-2")]
+        assert together == apart
+    assert len(await walked(services, "CP-2", MessageFilter(), None, limit)) == len(rows)
+    assert await entries(services, "CP-2", limit) == await entries(services, "CP-1", limit)
+
+
+async def walked(
+    services: Directory, charger_id: str, wanted: MessageFilter, kind: MessageKind | None, limit: int
+) -> list[Any]:
+    """Every frame, page by page, but for its number and the charger."""
+    found: list[Any] = []
+    after = None
+    while True:
+        page = await services.messages.list(ADMIN.scope, PageRequest(limit, after), charger_id, wanted, kind)
+        found += [message.model_dump(exclude={"id"}) for message in page.items]
+        if (after := page.after) is None:
+            return found
+
+
+async def entries(services: Directory, charger_id: str, limit: int) -> list[Any]:
+    """Every exchange, page by page."""
+    found: list[Any] = []
+    after = None
+    while True:
+        page = await services.messages.exchanges(ADMIN.scope, PageRequest(limit, after), charger_id, MessageFilter())
+        found += [entry.model_dump() for entry in page.items]
+        if (after := page.after) is None:
+            return found

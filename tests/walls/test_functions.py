@@ -36,8 +36,8 @@ _GIVEN = {
     "p_id": "99999999-0000-4000-8000-000000000010", "p_prefix": "x", "p_key_hash": "stolen", "p_overlap_s": 60,
 }  # fmt: skip
 _OPTIONAL = {  # filters and the like, which null leaves out
-    "p_from", "p_to", "p_after_at", "p_after_id", "p_after_name", "p_pattern", "p_state", "p_reason", "p_kind",
-    "p_until", "p_evse_id", "p_errors", "p_error_code", "p_direction", "p_open", "p_billing_state",
+    "p_from", "p_to", "p_after_at", "p_after_id", "p_after_name", "p_newest_first", "p_pattern", "p_state", "p_kind",
+    "p_until", "p_reason", "p_evse_id", "p_errors", "p_error_code", "p_direction", "p_open", "p_billing_state",
     "p_parent_token", "p_request_id", "p_idempotency_key", "p_requested_by_name", "p_max_entries",
     "p_max_per_message", "p_energy_wh", "p_started_at", "p_stopped_at", "p_before", "p_after", "p_revision",
     "p_actor_name", "p_recorded_by_name", "p_text_version", "p_object_type", "p_object_id", "p_event_id",

@@ -3,7 +3,8 @@ SQL functions in `supabase/migrations/*_intake.sql` and `*_readings.sql`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from hashlib import blake2b
@@ -15,7 +16,7 @@ from backend.database import SYSTEM, Database
 from backend.domain.authorization import TokenFacts
 from backend.domain.credentials import Known
 from backend.domain.quirks import LATE, Quirk, is_transaction_id
-from backend.domain.readings import Sample, fit, normalise
+from backend.domain.readings import Metered, fit, normalise
 from backend.domain.timestamps import Moment, believe
 from backend.services.intake.lane import Lane
 from backend.services.quirk_book import QuirkBook
@@ -145,40 +146,41 @@ class Intake:
         row = {"charger_id": charger_id, "action": action, "payload": payload, "received_at": received_at}
         await self._lane.submit("reports", [row])
 
-    async def readings(
-        self,
-        where: Where,
-        *,
-        transaction_id: int | None,
-        meter_values: list[dict[str, Any]],
-        received_at: datetime,
-    ) -> None:
-        """MeterValues: [{timestamp, sampledValue: [...]}]; stored once however often they are sent."""
+    def readings(
+        self, where: Where, transaction_id: int | None, told: Sequence[Metered], received_at: datetime
+    ) -> asyncio.Future[Any]:
+        """MeterValues, stored once however often they are sent. To await what it returns is to await the commit."""
         if transaction_id is not None:
             self.quirks.named(where.charger_id, transaction_id)
-        for portion in _portions(meter_values):
+        if len(told) <= _PORTION:
+            rows = [self._reading(where, transaction_id, value, received_at) for value in told]
+            return self._lane.enqueue("readings", rows)
+        return asyncio.ensure_future(self._long_history(where, transaction_id, told, received_at))
+
+    async def _long_history(
+        self, where: Where, transaction_id: int | None, told: Sequence[Metered], received_at: datetime
+    ) -> None:
+        for portion in _portions(told):
             rows = [self._reading(where, transaction_id, value, received_at) for value in portion]
             await self._lane.submit("readings", rows)
 
     async def closing_readings(
-        self, charger_id: str, *, transaction_id: int, meter_values: list[dict[str, Any]], received_at: datetime
+        self, charger_id: str, *, transaction_id: int, told: Sequence[Metered], received_at: datetime
     ) -> None:
         """The readings that come with a stop: stored at the connector of their session, which they do not name."""
         where = Where(charger_id, 0, 0)
-        for portion in _portions(meter_values):
+        for portion in _portions(told):
             rows = [self._reading(where, transaction_id, value, received_at) for value in portion]
             await self._lane.submit("readings", [{**row, "evse_id": None, "connector_id": None} for row in rows])
 
     def _reading(
-        self, where: Where, transaction_id: int | None, value: dict[str, Any], received_at: datetime
+        self, where: Where, transaction_id: int | None, told: Metered, received_at: datetime
     ) -> dict[str, Any]:
-        samples: list[Sample] = value.get("sampledValue") or []
-        context, columns, others = normalise(samples)
-        reported_at = value.get("timestamp")
-        measured = believe(reported_at, received_at)
+        context, columns, others = normalise(told.samples)
+        measured = believe(told.timestamp, received_at)
         if not measured.trusted:
-            self.quirks.clock(where.charger_id, reported_at, measured, received_at, live=False)
-        digest = int.from_bytes(blake2b(_encode((where, value)), digest_size=8).digest(), signed=True)
+            self.quirks.clock(where.charger_id, told.timestamp, measured, received_at, live=False)
+        digest = int.from_bytes(blake2b(_encode((where, told.content)), digest_size=8).digest(), signed=True)
         return {**where._asdict(), "transaction_id": _int64(transaction_id),
                 "measured_at": measured.at, "clock_trusted": measured.trusted, "received_at": received_at,
                 "context": context, **columns, "samples": others or None, "digest": digest}  # fmt: skip
@@ -191,10 +193,10 @@ class Intake:
         return moment
 
 
-def _portions(values: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+def _portions(told: Sequence[Metered]) -> Iterator[Sequence[Metered]]:
     """A message may hold thousands of readings: stored a few at a time, between those of other chargers."""
-    for start in range(0, len(values), _PORTION):
-        yield values[start : start + _PORTION]
+    for start in range(0, len(told), _PORTION):
+        yield told[start : start + _PORTION]
 
 
 def _int64(number: int | None) -> int | None:

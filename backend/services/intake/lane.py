@@ -30,7 +30,7 @@ class _Item(NamedTuple):
 
 class Lane:
     """One ordered way into `intake`. A batch is what was submitted while the one before it was being committed, or
-    in the same pass of the event loop: nobody waits for company.
+    in the same pass of the event loop: nobody waits for company, unless somebody gathers it.
 
     `patience_s`: how long a row survives an unreachable database before its caller gets DatabaseUnavailable
     (chargers then keep it and try again).
@@ -43,6 +43,7 @@ class Lane:
         self._waiting: list[_Item] = []
         self._flushing: asyncio.Task[None] | None = None
         self._starting: asyncio.Handle | None = None
+        self._gathers = False
         self.batches = 0
         self.rows = 0
 
@@ -52,12 +53,31 @@ class Lane:
         Raises DatabaseUnavailable (nothing is known to be stored; may be repeated) or another DomainError
         that says why these rows cannot be stored.
         """
+        return await self.enqueue(kind, rows)
+
+    def enqueue(self, kind: str, rows: Sequence[dict[str, Any]]) -> asyncio.Future[list[Any]]:
+        """As `submit`, for who has nothing to do meanwhile: the future brings what `submit` returns or raises."""
         loop = asyncio.get_running_loop()
         encoded = [storable(_encode(row)) for row in rows]
         item = _Item(kind, encoded, loop.create_future(), loop.time() + self._patience_s)
         self._waiting.append(item)
         self._start_soon()
-        return await item.done
+        return item.done
+
+    @property
+    def is_committing(self) -> bool:
+        """A batch is on its way."""
+        return self._flushing is not None
+
+    def gather(self, gathers: bool) -> None:
+        """From now on `commit` says when a batch begins; or, with False, nobody waits any more."""
+        self._gathers = gathers
+        if self._waiting:
+            self._start_soon()
+
+    def commit(self) -> None:
+        """Begins a batch of what has gathered, unless one is on its way."""
+        self._start()
 
     async def drain(self) -> None:
         """Returns when nothing waits any more."""
@@ -69,7 +89,7 @@ class Lane:
 
     def _start_soon(self) -> None:
         """After whoever else is about to submit in this pass of the loop."""
-        if self._flushing is None and self._starting is None:
+        if self._flushing is None and self._starting is None and not self._gathers:
             self._starting = asyncio.get_running_loop().call_soon(self._start)
 
     def _start(self) -> None:

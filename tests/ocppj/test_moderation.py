@@ -1,0 +1,101 @@
+"""Rests of the event loop: what comes in one is committed together, and nobody waits for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from backend.database import DirectDatabase
+from backend.ocppj.moderation import Moderation
+from backend.services.intake.lane import Lane
+
+MANY = 5000
+
+
+@asynccontextmanager
+async def moderated(lane: Lane, connections: int, hurries: bool = False) -> AsyncIterator[list[int]]:
+    """With this many connections; the list's length is the number of sockets there ever were."""
+    newcomers: list[int] = []
+    moderation = Moderation(
+        lane, connections=lambda: connections, newcomers=lambda: len(newcomers), hurries=lambda: hurries
+    )
+    moderation.start()
+    try:
+        yield newcomers
+    finally:
+        moderation.stop()
+
+
+def token(number: int) -> dict[str, Any]:
+    """A row that needs nothing in the database."""
+    return {"charger_id": "CP-1", "id_token": f"TAG-{number}"}
+
+
+async def test_what_is_asked_between_two_looks_is_one_batch(database: DirectDatabase) -> None:
+    lane = Lane(database)
+    async with moderated(lane, MANY):
+        await lane.submit("tokens", [token(0)])  # answered, so a whole look is over
+        before = lane.batches
+        asked = []
+        for number in range(20):
+            asked.append(asyncio.ensure_future(lane.submit("tokens", [token(number)])))
+            await asyncio.sleep(0)
+        answers = await asyncio.gather(*asked)
+
+    assert len(answers) == 20
+    assert lane.batches - before <= 6  # twenty passes of the loop, five of which make a look
+
+
+async def test_few_are_served_at_once(database: DirectDatabase) -> None:
+    lane = Lane(database)
+    async with moderated(lane, 10):
+        for number in range(5):
+            await lane.submit("tokens", [token(number)])
+
+    assert lane.batches == 5
+
+
+async def test_newcomers_end_the_rest_and_what_had_gathered_goes(database: DirectDatabase) -> None:
+    lane = Lane(database)
+    async with moderated(lane, MANY) as newcomers:
+        await lane.submit("tokens", [token(0)])
+        storm = asyncio.create_task(arriving(newcomers))
+        await asyncio.gather(*(lane.submit("tokens", [token(number)]) for number in range(5)))
+        storm.cancel()
+
+    assert lane.batches >= 2
+
+
+async def arriving(newcomers: list[int]) -> None:
+    """Sockets come without end."""
+    while True:
+        newcomers.append(1)
+        await asyncio.sleep(0)
+
+
+async def test_the_end_of_moderation_keeps_nothing_back(database: DirectDatabase) -> None:
+    lane = Lane(database)
+    async with moderated(lane, MANY):
+        await lane.submit("tokens", [token(0)])
+        waiting = asyncio.ensure_future(lane.submit("tokens", [token(1)]))
+        await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        await waiting
+
+    assert (lane.is_committing, lane.batches) == (False, 2)
+
+
+async def test_a_lane_that_gathers_waits_for_the_word(database: DirectDatabase) -> None:
+    lane = Lane(database)
+    lane.gather(True)
+    waiting = [lane.enqueue("tokens", [token(number)]) for number in range(3)]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert (lane.is_committing, lane.batches) == (False, 0)
+
+    lane.commit()
+    assert lane.is_committing
+    await asyncio.gather(*waiting)
+    assert lane.batches == 1

@@ -217,6 +217,5 @@ def attachment(document: Document, content: object) -> StreamingResponse:
     headers = {
         "Content-Disposition": f'attachment; filename="{document.kind}-{document.id}"',
         "Content-Length": str(document.size_bytes),
-        "Content-Security-Policy": "sandbox; default-src 'none'",
     }
     return StreamingResponse(content, headers=headers, media_type="application/octet-stream")  # type: ignore[arg-type]

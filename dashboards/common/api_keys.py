@@ -138,7 +138,7 @@ def _send(viewer: Viewer, name: str, row: Row, body: Row) -> Row | None:
         path = "/api/apikeys" if name == "make" else f"/api/apikeys/{row['id']}/rotation"
         answer: Row = viewer.api.post(path, body)
     except ApiDown:
-        st.error(t("order.down"), icon=":material/cloud_off:")
+        st.error(t("api.down.change"), icon=":material/cloud_off:")
         return None
     except ApiRefused as refusal:
         failed(refusal)

@@ -15,6 +15,7 @@ from dashboards.common.api import Api, http
 from dashboards.common.gate import Gate
 from dashboards.common.login import LoginDesk
 from dashboards.common.outline import Outline
+from dashboards.common.register import RegisterDesk
 from dashboards.common.sessions import SessionStore
 from dashboards.common.settings import settings
 
@@ -80,4 +81,5 @@ def routes(dashboard: Dashboard) -> list[BaseRoute]:
         client=http(settings().uniev_api_url),
         demo=settings().uniev_demo,
     )
-    return desk.routes()
+    applying = RegisterDesk(http(settings().uniev_api_url)).routes() if dashboard is CPO else []
+    return [*desk.routes(), *applying]

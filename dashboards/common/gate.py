@@ -15,7 +15,7 @@ USER_HEADER = b"x-uniev-user"
 SESSION_HEADER = b"x-uniev-session"
 _TRUSTED = {USER_HEADER, SESSION_HEADER}
 # Streamlit's own program files are the same for everybody and hold nothing of anybody.
-_PUBLIC = ("/login", "/auth/", "/_stcore/health", "/static/")
+_PUBLIC = ("/login", "/auth/", "/register", "/_stcore/health", "/static/")
 
 
 class Gate:

@@ -21,14 +21,14 @@ from dashboards.common.sessions import LIFETIME_S, SessionStore, session_key
 from dashboards.common.texts import LANGUAGES, Language, pick, say
 
 _PAGE = Template((Path(__file__).parent / "login.html").read_text("utf-8"))
-_HEADERS = {
+HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; "
     "frame-ancestors 'none'; base-uri 'none'",
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
-_LANGUAGE_COOKIE = "uniev_language"
+LANGUAGE_COOKIE = "uniev_language"
 _YEAR_S = 365 * 24 * 3600
 _DEMO = {
     "cpo": (
@@ -84,7 +84,7 @@ class LoginDesk:
             login = await run_in_threadpool(self._ask_api, request, form.get("email", ""), form.get("password", ""))
         except _Wrong as wrong:
             return self._form(request, next_path=target, wrong=wrong, email=form.get("email", ""))
-        chosen = request.cookies.get(_LANGUAGE_COOKIE)
+        chosen = request.cookies.get(LANGUAGE_COOKIE)
         cookie = await run_in_threadpool(self.store.create, login, chosen if chosen in LANGUAGES else None)
         answer = RedirectResponse(target, 303, headers={"Cache-Control": "no-store"})
         self._set(answer, request, self.cookie, cookie, max_age=LIFETIME_S)
@@ -123,7 +123,7 @@ class LoginDesk:
         self, request: Request, *, next_path: str | None, wrong: _Wrong | None = None, email: str = ""
     ) -> Response:
         asked = request.query_params.get("lang")
-        language = pick(asked, request.cookies.get(_LANGUAGE_COOKIE), request.headers.get("accept-language"))
+        language = pick(asked, request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language"))
         token = secrets.token_urlsafe(24)
         page = _PAGE.substitute(
             language=language,
@@ -133,14 +133,15 @@ class LoginDesk:
             notice=_notice(language, wrong),
             switches=_switches(language, next_path),
             demo=_demo(language, self.name) if self.demo else "",
+            apply=_apply(language) if self.name == "cpo" else "",
             **{k: escape(say(language, f"login.{k}")) for k in ("email_label", "password_label", "enter")},
             title=escape(say(language, f"login.{self.name}.title")),
             about=escape(say(language, f"login.{self.name}.about")),
         )
-        answer = HTMLResponse(page, wrong.status if wrong else 200, headers=_HEADERS)
+        answer = HTMLResponse(page, wrong.status if wrong else 200, headers=HEADERS)
         self._set(answer, request, self._form_cookie, token, max_age=3600)
         if asked in LANGUAGES:
-            self._set(answer, request, _LANGUAGE_COOKIE, str(asked), max_age=_YEAR_S)
+            self._set(answer, request, LANGUAGE_COOKIE, str(asked), max_age=_YEAR_S)
         return answer
 
     @staticmethod
@@ -177,6 +178,12 @@ def _switches(language: Language, next_path: str | None) -> Markup:
             names[code],
         )
         for code in LANGUAGES
+    )
+
+
+def _apply(language: Language) -> Markup:
+    return Markup('<p class="switch">{} <a href="/register">{}</a></p>').format(
+        say(language, "login.no_account"), say(language, "login.apply")
     )
 
 

@@ -1,5 +1,7 @@
 """What the EMSV rooms read from the API."""
 
+from typing import Any
+
 from dashboards.common.desk import Answer, read
 from dashboards.common.viewer import Viewer
 
@@ -35,3 +37,19 @@ def waiting(viewer: Viewer) -> Answer:
 
 def approve(viewer: Viewer, charger_id: str, station_id: str) -> None:
     viewer.api.post(f"/api/chargers/{charger_id}/approve", {"station_id": station_id})
+
+
+def applications(viewer: Viewer, state: str | None) -> list[dict[str, Any]]:
+    """Companies that applied, by name, as they stand now: a page that is loaded anew shows what is new."""
+    return viewer.api.pages("/api/cpo/applications", 2_000, state=state)[0]
+
+
+def application(viewer: Viewer, cpo_id: str) -> dict[str, Any]:
+    """One application, as it stands now: a decision names its revision."""
+    found: dict[str, Any] = viewer.api.get(f"/api/cpo/{cpo_id}/application")
+    return found
+
+
+def revenue_shares(viewer: Viewer, cpo_id: str) -> Answer:
+    """What a CPO keeps, newest first."""
+    return read(viewer, f"/api/cpo/{cpo_id}/revenue-shares", cap=500)

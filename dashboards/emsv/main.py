@@ -8,6 +8,8 @@ open_house(
     [
         Room("nation.py", "nation", "analytics:read", ":material/public:"),
         Room("operators.py", "operators", "cpos:read", ":material/domain:"),
+        Room("onboarding.py", "onboarding", "onboarding:read", ":material/handshake:"),
+        Room("revenue.py", "revenue", "revenue_shares:read", ":material/percent:"),
         Room("approvals.py", "approvals", "chargers:read", ":material/how_to_reg:"),
         Room("wall.py", "wall", "analytics:read", ":material/tv:"),
         Room("api_keys.py", "api_keys", "api_keys:read", ":material/key:", section="people"),

@@ -221,7 +221,7 @@ async def test_documents_are_read_by_the_emsv_and_the_applicant_alone(world: Wor
 
     mine = await client.get(own)
     assert (mine.content, mine.headers["content-disposition"][:10]) == (PDF, "attachment")
-    assert "sandbox" in mine.headers["content-security-policy"]
+    assert "default-src 'none'" in mine.headers["content-security-policy"]
     assert (await other.get(own)).status_code == 404
     assert (await (await world.client("emsv_admin")).get(f"{path}/{document['id']}/file")).content == PDF
     for role, status in (("noc_analyst", 403), ("cpo_operator", 403), ("cpo_admin", 404)):

@@ -51,12 +51,14 @@ def free_port() -> int:
 
 
 @contextmanager
-def api_server(dsn: str, folder: Path, *, port: int | None = None) -> Iterator[Server]:
-    """The REST API over this database. A fixed `port` lets a second one take the place of the first."""
+def api_server(dsn: str, folder: Path, *, port: int | None = None, **more: str) -> Iterator[Server]:
+    """The REST API over this database. On a fixed `port` a second one takes the first one's place; `more`: settings."""
     port = port or free_port()
     command = ["uvicorn", "backend.main_api:app", "--host", "127.0.0.1", "--port", str(port), "--no-access-log"]
     url = f"http://127.0.0.1:{port}"
-    with _running("api", command, _platform(dsn, folder), url, folder, lambda: _answers(f"{url}/health")) as server:
+    with _running(
+        "api", command, _platform(dsn, folder) | more, url, folder, lambda: _answers(f"{url}/health")
+    ) as server:
         yield server
 
 
@@ -73,6 +75,17 @@ def ocpp_server(dsn: str, folder: Path, *, accept_unknown: bool = False) -> Iter
     url = f"ws://127.0.0.1:{port}"
     with _running("ocpp", [script], given, url, folder, lambda: _listens(port)) as server:
         yield server
+
+
+@contextmanager
+def worker(dsn: str, folder: Path, smtp_url: str) -> Iterator[Server]:
+    """The worker over this database, which sends mails to this server."""
+    given = _platform(dsn, folder) | {"UNIEV_SMTP_URL": smtp_url, "UNIEV_MAIL_FROM": "UNIEV <no-reply@uniev.test>"}
+    log = folder / "backend.worker.log"
+    with _running(
+        "backend.worker", ["backend.worker"], given, "", folder, lambda: b"worker runs" in log.read_bytes()
+    ) as one:
+        yield one
 
 
 @contextmanager

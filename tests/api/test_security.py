@@ -56,7 +56,7 @@ async def test_the_document_names_no_open_operation_but_those(world: World) -> N
     assert open_paths == PUBLIC_PATHS
 
 
-def test_every_guarded_route_names_itspermission_of() -> None:
+def test_every_guarded_route_names_its_permission() -> None:
     without = {route.path for route in GUARDED_ROUTES if permission_of(route) is None}
     assert without == WITHOUT_PERMISSION
 

@@ -1,4 +1,5 @@
-"""One PostgreSQL per test run, shared by all workers; a fresh migrated database per test (0.05 s each)."""
+"""One PostgreSQL per test run, shared by all workers; a fresh migrated database per test (0.03 s each in memory, up to
+a second on a disk: a database is a thousand files)."""
 
 import asyncio
 import fcntl
@@ -23,6 +24,8 @@ _RUN_DIR = "UNIEV_TEST_RUN_DIR"
 _PREFIX = "uniev-tests-"
 _TEMPLATE = "uniev_template"
 # Nothing here outlives the run, so nothing needs to reach the disk.
+_MEMORY = Path("/dev/shm")
+_ROOM_BYTES = 2 << 30
 _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
@@ -31,11 +34,18 @@ def begin_run(config: pytest.Config) -> None:
     if hasattr(config, "workerinput") or _RUN_DIR in os.environ:
         return
     _clear_killed_runs()
-    directory = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_places()[0]))
     claim = _claim(directory)
     assert claim is not None
     os.environ[_RUN_DIR] = str(directory)
     config.add_cleanup(partial(_end_run, directory, claim))
+
+
+def _places() -> list[Path]:
+    """Where runs may lie, the best first: in memory where there is room, else where temporary files go."""
+    disk = Path(tempfile.gettempdir())
+    roomy = _MEMORY.is_dir() and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ROOM_BYTES
+    return [_MEMORY, disk] if roomy else [disk]
 
 
 def _end_run(directory: Path, claim: int) -> None:
@@ -46,7 +56,7 @@ def _end_run(directory: Path, claim: int) -> None:
 
 def _clear_killed_runs() -> None:
     """A run that was killed leaves its server: nobody holds its directory any more."""
-    for directory in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+    for directory in (found for place in _places() for found in place.glob(f"{_PREFIX}*")):
         claim = _claim(directory)
         if claim is not None:
             _clear(directory)
@@ -85,7 +95,7 @@ def join_server() -> EmbeddedPostgres:
 def fresh_database(server: EmbeddedPostgres, template: str = _TEMPLATE) -> Iterator[str]:
     """DSN of a database of one's own, dropped afterwards. `template="template0"` gives an empty one."""
     name = f"test_{uuid.uuid4().hex[:12]}"
-    run_sync(execute(server.dsn("postgres"), f'create database "{name}" template "{template}"'))
+    run_sync(execute(server.dsn("postgres"), f'create database "{name}" template "{template}" strategy file_copy'))
     try:
         yield server.dsn(name)
     finally:

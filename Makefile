@@ -16,8 +16,8 @@ run: .venv/.run ## start everything: database, servers, dashboards, demo fleet
 test: .venv/.dev ## all tests; parts whose tool is missing say so
 	@$(BIN)/python -m pytest -n 2 --dist worksteal
 
-lint: .venv/.dev ## style, types, import rules
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+lint: .venv/.dev ## style, types, import rules, advisories on packages
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/python .ci/advisories.py
 
 bench: .venv/.dev ## the platform beside the plain library server, as ratios
 	@$(BIN)/python -m bench

@@ -1,7 +1,7 @@
 """The REST API as the dashboards see it: the user's own token on every call, refreshed on the server, plain errors."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any
@@ -90,8 +90,11 @@ def _refusal(reply: httpx.Response) -> ApiRefused:
 class Api:
     """The API in the name of one login session."""
 
-    def __init__(self, client: httpx.Client, store: SessionStore, key: str) -> None:
-        self._client, self._store, self._key = client, store, key
+    def __init__(
+        self, client: httpx.Client, store: SessionStore, key: str, sender: Callable[[], str | None] = lambda: None
+    ) -> None:
+        """`sender`: the network address of the person's browser, which the API counts and notes; None: unknown."""
+        self._client, self._store, self._key, self._sender = client, store, key, sender
 
     def get(self, path: str, **params: Any) -> Any:
         """Parameters that are None are left out; booleans are sent as true/false."""
@@ -125,7 +128,7 @@ class Api:
         """Raises ApiDown, ApiRefused, SignedOut."""
         session = self._fresh()
         for attempt in (1, 2):
-            bearer = {**(headers or {}), "Authorization": f"Bearer {session.access_token}"}
+            bearer = {**(headers or {}), "Authorization": f"Bearer {session.access_token}", **passed_on(self._sender())}
             try:
                 return ask(self._client, method, path, headers=bearer, **options)
             except ApiRefused as refusal:
@@ -167,6 +170,11 @@ class Api:
                 self._store.delete(session.key)
                 raise SignedOut from refusal
             return self._store.renew(current, login)
+
+
+def passed_on(sender: str | None) -> dict[str, str]:
+    """The header that tells the API whose request this is; it believes it from its own machine."""
+    return {"X-Forwarded-For": sender} if sender else {}
 
 
 def withdraw(client: httpx.Client, access_token: str, refresh_token: str) -> None:

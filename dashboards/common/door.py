@@ -49,7 +49,12 @@ def store(dashboard: Dashboard) -> SessionStore:
 
 
 def api(dashboard: Dashboard, key: str) -> Api:
-    return Api(http(settings().uniev_api_url), store(dashboard), key)
+    return Api(http(settings().uniev_api_url), store(dashboard), key, _sender)
+
+
+def _sender() -> str | None:
+    address: object = st.context.ip_address  # Streamlit's own test runner has something else there
+    return address if isinstance(address, str) else None
 
 
 def middleware(dashboard: Dashboard) -> list[Middleware]:

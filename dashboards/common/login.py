@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from dashboards.common.api import ApiDown, ApiRefused, ask, withdraw
+from dashboards.common.api import ApiDown, ApiRefused, ask, passed_on, withdraw
 from dashboards.common.sessions import LIFETIME_S, SessionStore, session_key
 from dashboards.common.texts import LANGUAGES, Language, pick, say
 
@@ -105,9 +105,9 @@ class LoginDesk:
 
     def _ask_api(self, request: Request, email: str, password: str) -> dict[str, Any]:
         try:
-            login: dict[str, Any] = ask(
-                self.client, "POST", "/api/auth/login", body={"email": email.strip(), "password": password}
-            )
+            sender = passed_on(request.client.host if request.client else None)
+            body = {"email": email.strip(), "password": password}
+            login: dict[str, Any] = ask(self.client, "POST", "/api/auth/login", body=body, headers=sender)
         except ApiDown as down:
             raise _Wrong("login.api_down", 503) from down
         except ApiRefused as refusal:

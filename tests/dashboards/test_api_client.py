@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from dashboards.common import door
-from dashboards.common.api import Api, ApiDown, ApiRefused, SignedOut
+from dashboards.common.api import Api, ApiDown, ApiRefused, SignedOut, http
 from dashboards.common.sessions import session_key
 from tests.dashboards.conftest import ADMIN, OPERATOR, Nation
 from tests.support.rooms import sign_in
@@ -99,3 +99,12 @@ def test_all_pages_of_a_list_are_read_up_to_the_cap(signed_in: Callable[..., tup
     assert len({row["id"] for row in everything}) == total
     some, more = api.pages("/api/sessions", 30)
     assert (len(some), more) == (30, True)
+
+
+def test_the_api_is_told_whose_browser_asks(signed_in: Callable[..., tuple[Api, str]], nation: Nation) -> None:
+    _, key = signed_in()
+    api = Api(http(nation.api_url), door.store(door.CPO), key, lambda: "203.0.113.9")
+    made = api.post("/api/apikeys", {"name": "Dari jauh"})
+
+    told = nation.get(ADMIN, "/api/audit", object_id=made["id"])["items"]
+    assert [row["address"] for row in told] == ["203.0.113.9"]

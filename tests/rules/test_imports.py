@@ -95,3 +95,29 @@ def test_a_shadowing_module_is_noticed() -> None:
     modules = [Path("backend/ocpp/__init__.py"), Path("backend/websockets.py"), Path("backend/ocppj/v16.py")]
 
     assert shadowing(modules, {"ocpp", "websockets"}) == ["backend/ocpp/__init__.py", "backend/websockets.py"]
+
+
+# Modules of backend/ that make HTTP clients, and whose address each of them calls.
+CALLERS = {
+    "backend/database/hosted.py": "SUPABASE_URL, set by the operator",
+    "backend/gateways/storage.py": "SUPABASE_URL, set by the operator",
+    "backend/gateways/outward.py": "anybody's: looked up, checked, pinned",
+}
+
+
+def clients(tree: ast.Module) -> list[str]:
+    """Calls that make an HTTP client or send a request at once."""
+    calls = [ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return [call for call in calls if call in {"httpx.AsyncClient", "httpx.Client", "httpx.get", "httpx.post"}]
+
+
+def test_only_known_modules_call_out_and_others_addresses_go_through_the_guard() -> None:
+    found = {str(path) for path in files(".py", under="backend") if clients(syntax(path))}
+
+    assert found <= set(CALLERS), "addresses that somebody else chose are reached by backend/gateways/outward.py alone"
+
+
+def test_another_way_out_is_noticed() -> None:
+    tree = ast.parse("async with httpx.AsyncClient() as client: await client.get(url)")
+
+    assert clients(tree) == ["httpx.AsyncClient"]

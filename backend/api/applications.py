@@ -21,7 +21,7 @@ from backend.services.dossiers import Application, Document
 from backend.services.users import Locale
 
 public = APIRouter(prefix="/api/cpo/register", tags=["onboarding"])
-router = APIRouter(prefix="/api/cpo/register", tags=["onboarding"])
+router = APIRouter(prefix="/api/cpo/register", tags=["onboarding"], responses=responses(401, 429))
 _token = HTTPBearer(auto_error=False, scheme_name="applicantToken", description="Token bought with a one-time code.")
 
 Sentence = Annotated[str, Field(min_length=1, max_length=2000)]

@@ -19,7 +19,7 @@ from uuid import uuid4
 import msgspec
 
 from backend.database import SYSTEM, Database
-from backend.domain.errors import DomainError
+from backend.domain.errors import DomainError, InvalidInput
 from backend.domain.mail import Letter, MailRefused, MailUnavailable, Post, retry_after_s
 from backend.services.vault import Vault
 
@@ -86,12 +86,18 @@ class Mails:
         await self._database.insert("mails", [row], scope=SYSTEM, columns="id")
 
     def prepared(self, *, to: str, template: str, language: str, values: Mapping[str, str]) -> dict[str, Any]:
-        """The row of a mail, for SQL functions that put it by together with what it tells of (private.queue_mail)."""
+        """The row of a mail, for SQL functions that put it by together with what it tells of (private.queue_mail).
+
+        Raises as `send`; InvalidInput (`invalid_value`) for a value that is no text: half a character.
+        """
         if language not in LANGUAGES or template not in texts(language):
             raise ValueError(f"there is no template {template!r} in {language!r}")
         if missing := placeholders(template, language) - values.keys():
             raise ValueError(f"the template {template!r} needs {', '.join(sorted(missing))}")
-        content = msgspec.json.encode(_Content(to, dict(values))).decode()
+        try:
+            content = msgspec.json.encode(_Content(to, dict(values))).decode()
+        except UnicodeEncodeError as error:
+            raise InvalidInput("A text holds half a character.", code="invalid_value") from error
         sealed = self._vault.seal(content)
         return {"id": str(uuid4()), "template": template, "language": language, "content_sealed": sealed}
 

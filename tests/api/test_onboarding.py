@@ -188,6 +188,15 @@ async def test_one_address_gets_few_mails_and_one_network_address_asks_little(wo
         assert int(replies[-1].headers["retry-after"]) > 0
 
 
+async def test_odd_texts_are_refused_not_stumbled_over(world: World) -> None:
+    for odd in (r"half \ud800", r"nul \u0000"):
+        body = f'{{"email": "{EMAIL}", "company": "{odd}", "contact_name": "Sari"}}'.encode()
+        reply = await stranger(world).post(
+            "/api/cpo/register", content=body, headers={"Content-Type": "application/json"}
+        )
+        assert (reply.status_code, await mails(world)) == (422, []), reply.text
+
+
 async def test_neither_codes_nor_tokens_stand_in_the_database(world: World) -> None:
     client = await applied(world)
     token = client.headers["authorization"].split()[1]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 
 import pytest
 
 from backend.database import SYSTEM, DirectDatabase, Scope
 from backend.domain.caller import Caller
-from backend.domain.errors import Conflict
+from backend.domain.errors import Conflict, Unauthenticated
+from backend.domain.onboarding import Step
+from backend.services.applications import Registration
 from backend.services.commands import Delivery
 from backend.services.directory import Directory, build_directory
 from tests.support.relay import Relay
@@ -63,3 +66,35 @@ async def test_a_command_whose_answer_was_lost_is_asked_once(
     assert [row["id"] for row in await database.select("commands", scope=SYSTEM)] == [command.id]
     again = await services.commands.enqueue(ADMIN, "CP-1", "Reset", {"type": "Hard"}, Delivery(queue=True))
     assert again.id != command.id
+
+
+async def test_a_code_that_was_right_is_not_wrong_because_the_answer_was_lost(
+    services: Directory, relay: Relay, database: DirectDatabase
+) -> None:
+    desk = services.desk.applications
+    relay.lose_commit_of = b"p_most"
+    await desk.register(Registration("sari@x.test", "Borneo Cas", "Sari", "en"))
+    (mail,) = await services.mails.waiting()
+    code = re.search(r"^ +(\d{6})$", mail.letter.body, re.M)
+    assert code and relay.lose_commit_of is None
+    relay.lose_commit_of = b"p_token_hash"
+
+    token = await desk.prove("sari@x.test", code[1])
+
+    assert relay.lose_commit_of is None
+    assert (await desk.recognise(token)).email == "sari@x.test"
+    with pytest.raises(Unauthenticated):
+        await desk.prove("sari@x.test", code[1])
+
+
+async def test_a_cpo_whose_suspension_was_answered_into_the_void_is_suspended_once(
+    services: Directory, relay: Relay, database: DirectDatabase
+) -> None:
+    cpo = await services.cpos.create(ADMIN, "Nusantara")
+    relay.lose_commit_of = b"p_mails"
+
+    await services.desk.onboarding.change_standing(ADMIN, cpo.id, Step.SUSPEND, "why")
+
+    assert relay.lose_commit_of is None
+    steps = await database.select("cpo_steps", scope=SYSTEM, where=[("cpo_id", "eq", cpo.id)])
+    assert [step["state"] for step in steps] == ["suspended"]

@@ -27,6 +27,7 @@ open_house(
         ),
         Room("campaigns.py", "campaigns", "campaigns:read", ":material/campaign:", section="fleet"),
         Room("quirks.py", "quirks", "quirks:read", ":material/rule:", section="fleet"),
+        Room("drivers.py", "drivers", "drivers:read", ":material/person:", section="people"),
         Room("api_keys.py", "api_keys", "api_keys:read", ":material/key:", section="people"),
         Room("audit.py", "audit", "audit:read", ":material/history_edu:", section="people"),
         Room("charger.py", "charger", "chargers:read", section="chargers", listed=False),

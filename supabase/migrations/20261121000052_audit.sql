@@ -84,8 +84,10 @@ begin
     if not exists (select 1 from public.audit_log where id = new.id and seq is null) then
         return null;  -- chained together with the first of this transaction
     end if;
-    for waiting in select * from public.audit_log where seq is null order by chain, id loop
+    -- The first of a transaction has its least id: looking from there on passes over what others chained since.
+    for waiting in select * from public.audit_log where seq is null and id >= new.id order by chain, id loop
         if ending.chain is distinct from waiting.chain then
+            update public.audit_chains set seq = ending.seq, hash = ending.hash where chain = ending.chain;
             insert into public.audit_chains (chain, base_hash, hash)
             values (waiting.chain, private.audit_start(waiting.chain), private.audit_start(waiting.chain))
             on conflict do nothing;
@@ -95,8 +97,8 @@ begin
         ending.seq := waiting.seq;
         ending.hash := private.audit_digest(ending.hash, waiting);
         update public.audit_log set seq = ending.seq, hash = ending.hash where id = waiting.id;
-        update public.audit_chains set seq = ending.seq, hash = ending.hash where chain = ending.chain;
     end loop;
+    update public.audit_chains set seq = ending.seq, hash = ending.hash where chain = ending.chain;
     return null;
 end
 $$;

@@ -20,6 +20,7 @@ from backend.services.campaigns import CampaignClock
 from backend.services.directory import utc_now
 from backend.services.judging import Judge
 from backend.services.mails import MailRelay, Mails
+from backend.services.old_applications import OldApplications
 from backend.services.outbox import Outbox
 from backend.services.pki.authority import Authority
 from backend.services.pki.issuing import Issuing
@@ -68,6 +69,7 @@ async def serve(settings: Settings) -> None:
         Duty("restarts for templates", 30.0, upkeep.reboot_for_templates),
         Duty("partitions", 3600.0, upkeep.maintain_partitions),
         Duty("data past their time", 6 * 3600.0, retention.expire),
+        Duty("applications that came to nothing", 6 * 3600.0, OldApplications(database, storage).forget),
         Duty("forget old mails", 3600.0, Mails(database, vault).tidy),
         *_mail_duties(database, vault, settings),
     )

@@ -18,7 +18,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from dashboards.common import register_pages as pages
-from dashboards.common.api import ApiDown, ApiRefused, ask
+from dashboards.common.api import ApiDown, ApiRefused, ask, passed_on
 from dashboards.common.login import HEADERS, LANGUAGE_COOKIE
 from dashboards.common.texts import LANGUAGES, Language, pick, say
 
@@ -198,7 +198,7 @@ class RegisterDesk:
 
     async def _ask(self, request: Request, method: str, path: str, **more: Any) -> Any:
         """The API in the applicant's name, who is told apart by their own network address. Raises _Refused."""
-        headers = {"X-Forwarded-For": request.client.host if request.client else ""}
+        headers = passed_on(request.client.host if request.client else None)
         if token := request.cookies.get(_COOKIE):
             headers["Authorization"] = f"Bearer {token}"
         language = _language(request)

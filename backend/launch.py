@@ -102,6 +102,8 @@ async def _welcome(database: Database, settings: Settings) -> str:
         ("REST API", f"{api}/docs"),
         ("OCPP 1.6J", f"ws://{_reachable(settings.ocpp_host)}:{settings.ocpp_port}/{{charger_id}}"),
     ]
+    if settings.smtp_url is None:
+        rows.append(("Mails (no server set)", ".venv/bin/python -m backend.admin mails"))
     if settings.demo:
         rows += [(f"Login, {person.role}", f"{person.email}  /  {DEMO_PASSWORD}") for person in DEMO_PEOPLE]
     width = max(len(what) for what, _ in rows)

@@ -92,6 +92,8 @@ def test_every_answer_has_a_schema_and_every_error_is_a_problem(document: dict[s
             plain = "application/x-ndjson" if lines else "application/x-pem-file" if pem else "application/json"
             if name.endswith("/file") and status == "200":
                 plain = "application/octet-stream"
+            if name.endswith("/audit/export") and status == "200":
+                plain = "text/csv"
             assert kind == ("application/problem+json" if problem else plain), (name, status)
             assert answer["content"][kind]["schema"], (name, status)
 

@@ -24,6 +24,8 @@ from pg_catalog.pg_proc p
 where p.pronamespace = 'public'::regnamespace and p.prokind = 'f'
 """
 
+_COLUMN_TYPES = ("text[]", "real[]", "timestamp with time zone[]")
+
 
 @dataclass(frozen=True, slots=True)
 class Function:
@@ -34,9 +36,12 @@ class Function:
     returns_set: bool
     returns_nothing: bool
 
-    def takes_document(self, name: str) -> bool:
-        """Whether this argument is JSON."""
-        return self.arguments[name] in ("json", "jsonb")
+    def cast_of(self, name: str) -> str | None:
+        """How an argument that travels by itself is cast: documents and columns. None for the others."""
+        kind = self.arguments[name]
+        if kind in ("json", "jsonb"):
+            return f"json::{kind}"
+        return kind if kind in _COLUMN_TYPES else None
 
 
 @dataclass(slots=True)

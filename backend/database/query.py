@@ -117,20 +117,18 @@ def delete_sql(query: Query, where: Sequence[Condition], columns: str) -> str:
 
 
 def call_sql(function: Function, names: Sequence[str]) -> str:
-    """Absent arguments take their defaults. The parameters are those of `call_parameters`: documents as they are, the
-    others in one JSON object, whose values PostgreSQL reads as what the function wants. (Documents in that object would
-    be parsed four times instead of twice; batches are large.)"""
+    """Absent arguments take their defaults. The parameters are those of `call_parameters`: documents and columns by
+    themselves, the others in one JSON object, whose values PostgreSQL reads as what the function wants. (Documents in
+    that object would be parsed four times instead of twice; batches are large.)"""
     unknown = [name for name in names if name not in function.arguments]
     if unknown:
         raise UnknownFunction(f"{function.name} has no argument {', '.join(unknown)}")
-    plain = [name for name in names if not function.takes_document(name)]
-    documents = [name for name in names if function.takes_document(name)]
-    fields = ", ".join(f'"{name}" {function.arguments[name]}' for name in plain)
-    source = f"json_to_record($1::json) as a({fields}), lateral " if plain else ""
-    first = 2 if plain else 1
-    passed = [f'"{name}" => a."{name}"' for name in plain]
+    packed, alone = _parted(function, names)
+    fields = ", ".join(f'"{name}" {function.arguments[name]}' for name in packed)
+    source = f"json_to_record($1::json) as a({fields}), lateral " if packed else ""
+    passed = [f'"{name}" => a."{name}"' for name in packed]
     passed += [
-        f'"{name}" => ${number}::json::{function.arguments[name]}' for number, name in enumerate(documents, first)
+        f'"{name}" => ${number}::{function.cast_of(name)}' for number, name in enumerate(alone, 1 + bool(packed))
     ]
     answer = "to_json(f)"
     if function.returns_nothing:
@@ -142,9 +140,15 @@ def call_sql(function: Function, names: Sequence[str]) -> str:
 
 def call_parameters(function: Function, values: Mapping[str, Any]) -> list[Any]:
     """What `call_sql` wants for these arguments, in their order."""
-    plain = {name: value for name, value in values.items() if not function.takes_document(name)}
-    documents = [value for name, value in values.items() if function.takes_document(name)]
-    return [plain, *documents] if plain else documents
+    packed, alone = _parted(function, values)
+    parameters = [values[name] for name in alone]
+    return [{name: values[name] for name in packed}, *parameters] if packed else parameters
+
+
+def _parted(function: Function, names: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Those that travel in one object, and those that travel by themselves."""
+    alone = [name for name in names if function.cast_of(name)]
+    return [name for name in names if name not in alone], alone
 
 
 def _returning(query: Query, statement: str, columns: str) -> str:

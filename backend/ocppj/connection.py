@@ -324,4 +324,4 @@ class Connection:
 
 
 def _text(data: bytes) -> str:
-    return data.decode("utf-8", "replace").replace("\0", "\ufffd")
+    return data.decode("utf-8", "replace")

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from datetime import datetime
+from operator import attrgetter
+from typing import Any
 
 import msgspec
 
 from backend.database import SYSTEM, Database
 from backend.domain.errors import DomainError
-from backend.domain.json_text import storable
 
 log = logging.getLogger(__name__)
-_encode = msgspec.json.Encoder().encode
 
 
-class Message(msgspec.Struct, gc=False, omit_defaults=True):
+class Message(msgspec.Struct, gc=False):
     """One frame as `public.log_messages` takes it. `latency_ms` stands on answers, `error_code` on CALLERRORs and
     frames that are none, `answer` on calls whose CALLRESULT passed before they were written."""
 
@@ -31,6 +32,14 @@ class Message(msgspec.Struct, gc=False, omit_defaults=True):
     error_code: str | None = None
     answered_at: datetime | None = None
     answer: str | None = None
+
+
+def columns_of(messages: Sequence[Message]) -> dict[str, list[Any]]:
+    """The arguments of `public.log_messages`. PostgreSQL's text cannot hold the character U+0000."""
+    columns = {f"p_{name}": list(map(attrgetter(name), messages)) for name in Message.__struct_fields__}
+    for name in ("p_action", "p_pair_id", "p_payload", "p_error_code", "p_answer"):
+        columns[name] = [text.replace("\0", "\ufffd") if text and "\0" in text else text for text in columns[name]]
+    return columns
 
 
 class MessageLog:
@@ -88,8 +97,7 @@ class MessageLog:
             self._written += len(batch)
             self._characters -= sum(len(message.payload) + len(message.answer or "") for message in batch)
             try:
-                rows = msgspec.Raw(storable(_encode(batch)))
-                await self._database.call("log_messages", {"p_rows": rows}, scope=SYSTEM)
+                await self._database.call("log_messages", columns_of(batch), scope=SYSTEM)
             except DomainError as error:
                 self.dropped += len(batch)
                 log.warning("message log: %d frames dropped so far (%s)", self.dropped, error.code)

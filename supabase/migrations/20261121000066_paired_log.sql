@@ -11,9 +11,12 @@ language sql immutable set search_path = '' as $$ select (extract(epoch from p_s
 revoke execute on function private.milliseconds(interval) from public;
 grant execute on function private.milliseconds(interval) to authenticated, service_role;
 
--- Every frame, in bulk, apart from the business lane: [{at, charger_id, direction, kind, action, pair_id, latency_ms,
--- payload, error_code, answered_at, answer}]
-create or replace function public.log_messages(p_rows json) returns void
+-- Every frame, in bulk, apart from the business lane, column by column: a million characters a second are not worth
+-- being parsed as JSON.
+drop function public.log_messages(json);
+create function public.log_messages(p_at timestamptz[], p_charger_id text[], p_direction text[], p_kind text[],
+    p_action text[], p_pair_id text[], p_latency_ms real[], p_payload text[], p_error_code text[],
+    p_answered_at timestamptz[], p_answer text[]) returns void
 language plpgsql set search_path = ''
     set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off set jit = off
     set plan_cache_mode = force_generic_plan as $$
@@ -22,12 +25,24 @@ begin
         error_code, answered_at, answer)
     select r.at, c.cpo_id, r.charger_id, r.direction, r.kind, r.action, r.pair_id, r.latency_ms, r.payload, r.error_code,
         r.answered_at, r.answer
-    from json_to_recordset(p_rows) as r(at timestamptz, charger_id text, direction text, kind text, action text,
-                                        pair_id text, latency_ms real, payload text, error_code text,
-                                        answered_at timestamptz, answer text)
+    from unnest(p_at, p_charger_id, p_direction, p_kind, p_action, p_pair_id, p_latency_ms, p_payload, p_error_code,
+                p_answered_at, p_answer)
+        as r(at, charger_id, direction, kind, action, pair_id, latency_ms, payload, error_code, answered_at, answer)
     left join public.chargers c on c.id = r.charger_id;
 end
 $$;
+revoke execute on function public.log_messages(timestamptz[], text[], text[], text[], text[], text[], real[], text[],
+    text[], timestamptz[], text[]) from public;
+grant execute on function public.log_messages(timestamptz[], text[], text[], text[], text[], text[], real[], text[],
+    text[], timestamptz[], text[]) to service_role;
+
+-- What a driver may see and have erased stands in answers too.
+update private.driver_data set
+    belongs = 'r.charger_id in (select s.charger_id from private.sessions_of($1, $2) s)
+     and exists (select 1 from unnest($2) k where strpos(lower(r.payload || coalesce(r.answer, '''')), k) > 0)',
+    shown = 'r.at, r.charger_id, r.direction, r.kind, r.action, r.payload, r.answer',
+    erased = 'payload = private.frame_without_tokens(payload, $2), answer = private.frame_without_tokens(answer, $2)'
+where relation = 'ocpp_messages';
 
 -- Frames in the order of their calls, an answer behind its call. p_newest_first, or oldest first. `key_at` (of the
 -- call) and `key_id` continue the list; `key_id` is also the frame's number, even for what stands in a row's front.

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from backend.database import SYSTEM
 from tests.api.conftest import NOW, World
+from tests.support.frames import keep_frames
 
 AUTHORIZE = '[2,"17","Authorize",{"idTag":"CARD-77"}]'
 ACCEPTED = '[3,"17",{"idTagInfo":{"status":"Accepted","parentIdTag":"FLEET-9"}}]'
@@ -30,7 +30,7 @@ async def keep(world: World, *frames: tuple[int, str, str, float | None, str]) -
          "kind": kind, "action": "Authorize", "pair_id": "17", "latency_ms": latency, "payload": payload}
         for second, way, kind, latency, payload in frames
     ]  # fmt: skip
-    await world.database.call("log_messages", {"p_rows": rows}, scope=SYSTEM)
+    await keep_frames(world.database, *rows)
 
 
 async def get(world: World, role: str, path: str, **params: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 from backend.database import SYSTEM
 from tests.api.conftest import NOW, World
+from tests.support.frames import keep_frames
 
 
 async def _ids(world: World, **params: Any) -> list[str]:
@@ -125,7 +126,7 @@ async def test_messages_come_newest_first_and_filtered(world: World) -> None:
         frame(1, "out", "result", "Heartbeat"),
         frame(2, "out", "call", "Reset"),
     ]
-    await world.database.call("log_messages", {"p_rows": rows}, scope=SYSTEM)
+    await keep_frames(world.database, *rows)
     client = await world.client("cpo_operator")
     path = f"/api/chargers/{world.own.charger_id}/messages"
 

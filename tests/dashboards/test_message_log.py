@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from backend.database import SYSTEM, DirectDatabase
+from backend.database import DirectDatabase
 from tests.dashboards.conftest import ADMIN, OPERATOR, Nation
+from tests.support.frames import keep_frames
 from tests.support.postgres import run_sync
 from tests.support.rooms import panels, words
 
@@ -20,7 +21,7 @@ def log(nation: Nation, *frames: dict[str, Any]) -> None:
     async def write() -> None:
         database = await DirectDatabase.open(nation.dsn)
         try:
-            await database.call("log_messages", {"p_rows": list(frames)}, scope=SYSTEM)
+            await keep_frames(database, *frames)
         finally:
             await database.close()
 

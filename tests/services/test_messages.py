@@ -10,13 +10,14 @@ from typing import Any
 import asyncpg
 import pytest
 
-from backend.database import SYSTEM, Database, Scope
+from backend.database import Database, Scope
 from backend.domain.caller import Caller
 from backend.domain.errors import NotFound
 from backend.services.directory import Directory, build_directory
 from backend.services.messages import Direction, Exchange, MessageFilter, MessageKind
 from backend.services.records import PageRequest
 from backend.services.upkeep import Upkeep
+from tests.support.frames import keep_frames
 from tests.support.stores import TRANSPORTS, open_store
 
 ADMIN = Caller(Scope("emsv_admin", "00000000-0000-4000-8000-000000000001"), "Admin")
@@ -50,7 +51,7 @@ def frame(second: float, direction: str, kind: str, action: str | None, pair_id:
 
 
 async def keep(store: Database, *rows: Any) -> None:
-    await store.call("log_messages", {"p_rows": list(rows)}, scope=SYSTEM)
+    await keep_frames(store, *rows)
 
 
 async def hour(store: Database) -> None:

@@ -14,6 +14,8 @@ from backend.database import open_database
 from backend.domain.errors import DomainError
 from backend.domain.files import MIB, FileRules
 from backend.domain.rates import Rate
+from backend.domain.sso import SsoRules
+from backend.gateways.oidc import OidcIssuer
 from backend.gateways.rate_counter import open_counter
 from backend.gateways.scanner import open_scanner
 from backend.gateways.storage import open_storage
@@ -21,7 +23,8 @@ from backend.logs import set_up_logs
 from backend.preflight import free_bytes
 from backend.services.directory import build_directory
 from backend.services.dossiers import Screens
-from backend.settings import load_settings
+from backend.services.sso import Sso
+from backend.settings import Settings, load_settings
 
 _log = logging.getLogger("uniev.api")
 
@@ -50,11 +53,24 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             counter=open_counter(settings.redis_url.get_secret_value() if settings.redis_url else None),
             usual_rate=Rate(settings.rate_per_minute),
             screens=Screens(settings.cpo_screens, settings.emsv_screens),
+            sso=_sso(settings),
         )
         equip(app, directory, settings.secret_key, settings.origins)
         yield
     finally:
         await database.close()
+
+
+def _sso(settings: Settings) -> Sso | None:
+    """Single sign-on, if an issuer is set."""
+    if not settings.oidc_issuer:
+        return None
+    secret = settings.oidc_client_secret.get_secret_value() if settings.oidc_client_secret else None
+    rules = SsoRules(
+        settings.oidc_issuer, settings.oidc_client_id, settings.oidc_name, settings.oidc_scopes,
+        settings.oidc_role_claim, settings.oidc_roles, settings.oidc_cpo_claim,
+    )  # fmt: skip
+    return Sso(rules, OidcIssuer(rules.issuer, rules.client_id, secret))
 
 
 app = create_app(_lifespan)

@@ -15,6 +15,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from backend.domain.retention import kept_days
+from backend.domain.roles import Role
 
 _SECRET_FILE = "secret.key"
 _LEAST_SECRET_LENGTH = 32
@@ -108,6 +109,30 @@ class Settings(BaseSettings):
         description="Mail server: smtp://user:password@host:587 (STARTTLS) or smtps://…. Unset: mails wait, readable.",
     )
     mail_from: str = Field("UNIEV <no-reply@localhost>", description="Sender of the platform's mails.")
+    oidc_issuer: str | None = Field(
+        None,
+        validation_alias="OIDC_ISSUER",
+        description="Single sign-on: the OpenID Connect issuer (Keycloak, Supabase Auth, Google); none if unset.",
+    )
+    oidc_client_id: str = Field("uniev", validation_alias="OIDC_CLIENT_ID", description="Our client at the issuer.")
+    oidc_client_secret: SecretStr | None = Field(
+        None, validation_alias="OIDC_CLIENT_SECRET", description="Its secret; a public client has none."
+    )
+    oidc_name: str = Field("SSO", validation_alias="OIDC_NAME", description="What the login page calls the issuer.")
+    oidc_scopes: str = Field(
+        "openid email profile", validation_alias="OIDC_SCOPES", description="Scopes that are asked of the issuer."
+    )
+    oidc_role_claim: str = Field(
+        "roles", validation_alias="OIDC_ROLE_CLAIM", description="Claim with roles, e.g. realm_access.roles."
+    )
+    oidc_role_map: str = Field(
+        "",
+        validation_alias="OIDC_ROLE_MAP",
+        description="Claim's value=role, with commas, first match wins; empty: values are role names.",
+    )
+    oidc_cpo_claim: str = Field(
+        "cpo", validation_alias="OIDC_CPO_CLAIM", description="Claim with the CPO's id or name, for new people."
+    )
     cpo_url: str | None = Field(
         None, description="The CPO dashboard as people reach it, for links in mails; this machine's if unset."
     )
@@ -188,6 +213,20 @@ class Settings(BaseSettings):
         if not re.fullmatch(r"[^@\s]+@[\w.-]+", parseaddr(value)[1]) or not value.isprintable():
             raise ValueError("UNIEV_MAIL_FROM must look like UNIEV <no-reply@example.org>")
         return value
+
+    @field_validator("oidc_role_map")
+    @classmethod
+    def _a_map(cls, value: str) -> str:
+        pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
+        if any(not name.strip() or role.strip() not in set(Role) for name, _, role in pairs):
+            raise ValueError("OIDC_ROLE_MAP must look like admins=cpo_admin,money=cpo_finance")
+        return value
+
+    @property
+    def oidc_roles(self) -> dict[str, str]:
+        """The claim's values and the roles they stand for, in order."""
+        pairs = [pair.partition("=") for pair in self.oidc_role_map.split(",") if pair.strip()]
+        return {name.strip(): role.strip() for name, _, role in pairs}
 
     @property
     def cpo_screens(self) -> str:

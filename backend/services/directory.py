@@ -45,6 +45,7 @@ from backend.services.reservations import Reservations
 from backend.services.reviews import Reviews
 from backend.services.security import Security
 from backend.services.sessions import Sessions
+from backend.services.sso import Sso
 from backend.services.stations import Stations
 from backend.services.tags import Tags
 from backend.services.templates import Templates
@@ -113,6 +114,7 @@ def build_directory(
     counter: Counter | None = None,
     usual_rate: Rate = USUAL_RATE,
     screens: Screens = LOCAL_SCREENS,
+    sso: Sso | None = None,
 ) -> Directory:
     """Wires the services; `former_keys` still open what they sealed once. Without a `counter` no rate is bounded."""
     storage, rules = storage or NoStorage(), rules or FileRules()
@@ -141,7 +143,7 @@ def build_directory(
         mails=mails,
         messages=Messages(database, chargers, Mask(secret_key.encode())),
         normalising_rules=NormalisingRules(database),
-        people=build_people(database, cpos, vault, secret_key, now),
+        people=build_people(database, cpos, vault, mails, screens, secret_key, now, sso),
         personal_data=PersonalData(database, drivers, now),
         quirks=Quirks(database, chargers),
         rates=RateLimits(counter or NoCounter(), usual_rate, lambda: now().timestamp()),

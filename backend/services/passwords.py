@@ -12,7 +12,7 @@ from zxcvbn import zxcvbn
 from backend.domain.errors import InvalidInput
 
 MIN_PASSWORD_LENGTH: Final = 12
-_LEAST_SCORE: Final = 3  # of 4: some 10^8 guesses for whoever knows the lists
+_LEAST_SCORE: Final = 4  # of 4: more than 10^10 guesses for whoever knows the lists
 _JUDGED_LENGTH: Final = 72  # what follows only makes it stronger, and judging long texts slow
 # What is guessed first here, besides what the person is called.
 _OF_THE_HOUSE: Final = ("uniev", "emsv", "spklu", "charger", "charging", "nusantara", "indonesia", "listrik", "admin")

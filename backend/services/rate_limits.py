@@ -15,6 +15,12 @@ STRICT: Final[dict[str, Rate]] = {
     "/api/cpo/register/code": Rate(10, 600),
     "/api/cpo/register/verify": Rate(20, 600),
     "/api/auth/second-factor": Rate(30, 60),
+    "/api/auth/password-reset": Rate(10, 600),
+    "/api/auth/password-reset/confirm": Rate(20, 600),
+    "/api/auth/sso/begin": Rate(30, 60),
+    "/api/auth/sso/finish": Rate(30, 60),
+    "/api/auth/invitation/look": Rate(60, 600),
+    "/api/auth/invitation/accept": Rate(20, 600),
 }
 """Per address of another machine: what guesses passwords and codes, or fills mailboxes."""
 REFUSED: Final = Rate(120, 60)

@@ -22,6 +22,7 @@ class SealedColumns(NamedTuple):
 SEALED: Final[tuple[SealedColumns, ...]] = (
     SealedColumns("certificate_authority", "id", ("root_key", "issuing_key")),
     SealedColumns("users", "id", ("totp_sealed",)),
+    SealedColumns("sso_flows", "state_hash", ("content_sealed",)),
     SealedColumns("mails", "id", ("content_sealed",)),
 )
 """All of them: a column whose name ends in `_sealed` and that is missing here fails a test."""

@@ -13,6 +13,8 @@ from dashboards.common.sessions import LoginSession, SessionStore
 # Renew a little before the token ends, so that a slow call does not end in a 401.
 RENEW_BEFORE_S = 20
 PAGE = 200
+# A 401 that speaks of what was sent, not of the login.
+PROOFS = ("code_wrong", "password_wrong")
 
 
 class ApiDown(Exception):
@@ -132,10 +134,14 @@ class Api:
             try:
                 return ask(self._client, method, path, headers=bearer, **options)
             except ApiRefused as refusal:
-                if refusal.status != 401 or attempt == 2:
+                if refusal.status != 401 or refusal.code in PROOFS or attempt == 2:
                     raise
                 session = self._renew(session)
         raise AssertionError("unreachable")
+
+    def renew(self) -> None:
+        """Fresh tokens, since what they say of the person has changed. Raises ApiDown, SignedOut."""
+        self._renew(self._session())
 
     def sign_out(self) -> None:
         """Ends the login here and at the API; here even when the API does not answer."""

@@ -12,6 +12,7 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 from dashboards.common.api import Api, http
+from dashboards.common.doorstep import Doorstep
 from dashboards.common.gate import Gate
 from dashboards.common.login import LoginDesk
 from dashboards.common.outline import Outline
@@ -87,4 +88,4 @@ def routes(dashboard: Dashboard) -> list[BaseRoute]:
         demo=settings().uniev_demo,
     )
     applying = RegisterDesk(http(settings().uniev_api_url)).routes() if dashboard is CPO else []
-    return [*desk.routes(), *applying]
+    return [*Doorstep(desk).routes(), *applying]

@@ -34,8 +34,8 @@ _CSS = """<style>
 class Room:
     """One page: file below dashboards/<name>/, path in the URL, icon; `listed` rooms stand in the navigation.
 
-    It is offered to those who have the permission it `needs`. Rooms stand under the heading `section.<section>`,
-    sections in the order in which they first occur.
+    It is offered to those who have the permission it `needs` (none: to everybody). Rooms stand under the heading
+    `section.<section>`, sections in the order in which they first occur.
     """
 
     file: str
@@ -49,7 +49,7 @@ class Room:
 def open_house(dashboard: door.Dashboard, rooms: Sequence[Room]) -> None:
     """Run the room the URL names. The first room is the default and answers at `/` too."""
     viewer = require_viewer(dashboard)
-    rooms = [room for room in rooms if viewer.may(room.needs)]
+    rooms = [room for room in rooms if not room.needs or viewer.may(room.needs)]
     # An icon of our own: those of the pages would be fetched from the internet as favicon.
     st.set_page_config(page_icon=str(_ASSETS / "mark.svg"), layout="wide", initial_sidebar_state=250)
     st.logo(str(_ASSETS / "brand.svg"), size="large")

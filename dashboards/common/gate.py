@@ -35,6 +35,8 @@ class Gate:
             return await _wrong_host(scope, receive, send)
         headers = [(name, value) for name, value in scope["headers"] if name.lower() not in _TRUSTED]
         session = self._session(Headers(raw=headers).get("cookie", ""))
+        if session and session.must_enrol and not scope["path"].startswith(_PUBLIC):
+            return await _refuse(scope, receive, send, to="/auth/enrolment")
         if session:
             headers += [(USER_HEADER, session.user_id.encode()), (SESSION_HEADER, session.key.encode())]
         elif not scope["path"].startswith(_PUBLIC):
@@ -51,8 +53,8 @@ class Gate:
         return self._store.get(session_key(value)) if value else None
 
 
-async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
-    """To the login page for a person, 401 for a program, closed for a websocket."""
+async def _refuse(scope: Scope, receive: Receive, send: Send, to: str = "") -> None:
+    """To `to`, or the login page for a person, 401 for a program, closed for a websocket."""
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 4401, "reason": "signed out"})
         return
@@ -60,7 +62,7 @@ async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["method"] in ("GET", "HEAD") and "text/html" in headers.get("accept", ""):
         query = scope.get("query_string", b"").decode("latin-1")
         target = quote(scope["path"] + (f"?{query}" if query else ""), safe="")
-        response: PlainTextResponse | RedirectResponse = RedirectResponse(f"/login?next={target}", 303)
+        response: PlainTextResponse | RedirectResponse = RedirectResponse(to or f"/login?next={target}", 303)
     else:
         response = PlainTextResponse("signed out", 401)
     response.headers["Cache-Control"] = "no-store"

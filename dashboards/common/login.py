@@ -41,7 +41,7 @@ _DEMO = {
 _DEMO_PASSWORD = "uniev-demo-2026"
 
 
-class _Wrong(Exception):
+class Wrong(Exception):
     """Why nobody was let in: a text key and what it needs."""
 
     def __init__(self, key: str, status: int, **values: str) -> None:
@@ -64,7 +64,6 @@ class LoginDesk:
     def routes(self) -> list[BaseRoute]:
         return [
             Route("/login", self.show, methods=["GET"]),
-            Route("/auth/login", self.enter, methods=["POST"]),
             Route("/favicon.ico", _no_icon, methods=["GET"]),
         ]
 
@@ -72,96 +71,112 @@ class LoginDesk:
         """The form; straight on to the rooms for somebody who is signed in already."""
         cookie = request.cookies.get(self.cookie)
         if cookie and self.store.get(session_key(cookie)):
-            return RedirectResponse(_safe_target(request.query_params.get("next")), 303)
-        return self._form(request, next_path=request.query_params.get("next"))
+            return RedirectResponse(safe_target(request.query_params.get("next")), 303)
+        return await run_in_threadpool(self.form, request, next_path=request.query_params.get("next"))
 
-    async def enter(self, request: Request) -> Response:
-        """Checks the form token, asks the API, sets the cookie. Every refusal says why in one sentence."""
-        form = {k: v for k, v in (await request.form()).items() if isinstance(v, str)}
-        target = _safe_target(form.get("next"))
-        try:
-            self._check_form(request, form.get("form_token", ""))
-            login = await run_in_threadpool(self._ask_api, request, form.get("email", ""), form.get("password", ""))
-        except _Wrong as wrong:
-            return self._form(request, next_path=target, wrong=wrong, email=form.get("email", ""))
+    async def admit(self, request: Request, login: dict[str, Any], target: str) -> Response:
+        """Sets the cookie and goes on to the rooms. Raises Wrong at the wrong dashboard."""
+        if login["user"]["role"] not in self.roles:
+            await run_in_threadpool(withdraw, self.client, login["access_token"], login["refresh_token"])
+            address = f"{request.url.scheme}://{request.url.hostname}:{self.other_port}"
+            raise Wrong(f"login.{self.name}.not_for_you", 403, address=address)
         chosen = request.cookies.get(LANGUAGE_COOKIE)
         cookie = await run_in_threadpool(self.store.create, login, chosen if chosen in LANGUAGES else None)
-        answer = RedirectResponse(target, 303, headers={"Cache-Control": "no-store"})
-        self._set(answer, request, self.cookie, cookie, max_age=LIFETIME_S)
+        answer = RedirectResponse(safe_target(target), 303, headers={"Cache-Control": "no-store"})
+        self.keep(answer, request, self.cookie, cookie, max_age=LIFETIME_S)
         answer.delete_cookie(self._form_cookie)
         return answer
+
+    def keep_form_token(self, answer: Response, request: Request, token: str) -> None:
+        """The token that the next form of this browser must bear."""
+        self.keep(answer, request, self._form_cookie, token, max_age=3600)
+
+    def sso_name(self) -> str | None:
+        """What the login page calls single sign-on; None if there is none, or the API does not say."""
+        try:
+            name: str | None = ask(self.client, "GET", "/api/auth/sso", timeout_s=2)["name"]
+        except (ApiDown, ApiRefused):
+            return None
+        return name
 
     @property
     def _form_cookie(self) -> str:
         return f"{self.cookie}_form"
 
-    def _check_form(self, request: Request, token: str) -> None:
+    def check_form(self, request: Request, token: str) -> None:
         """The form must come from our own page: same origin, and the token that page put into a cookie."""
         origin = request.headers.get("origin")
         foreign = origin is not None and origin.split("://")[-1] != request.headers.get("host")
         expected = request.cookies.get(self._form_cookie, "")
         if foreign or not expected or not hmac.compare_digest(expected, token):
-            raise _Wrong("login.stale_form", 403)
+            raise Wrong("login.stale_form", 403)
 
-    def _ask_api(self, request: Request, email: str, password: str) -> dict[str, Any]:
+    def ask_api(self, request: Request, email: str, password: str) -> dict[str, Any]:
+        """Tokens, or `challenge` where a second factor is due. Raises Wrong."""
+        body = {"email": email.strip(), "password": password}
         try:
-            sender = passed_on(request.client.host if request.client else None)
-            body = {"email": email.strip(), "password": password}
-            login: dict[str, Any] = ask(self.client, "POST", "/api/auth/login", body=body, headers=sender)
+            login: dict[str, Any] = ask(self.client, "POST", "/api/auth/login", body=body, headers=forwarded(request))
         except ApiDown as down:
-            raise _Wrong("login.api_down", 503) from down
+            raise Wrong("login.api_down", 503) from down
         except ApiRefused as refusal:
             key = "login.too_many" if refusal.status == 429 else "login.wrong"
-            raise _Wrong(key, refusal.status) from refusal
-        if login["user"]["role"] not in self.roles:
-            withdraw(self.client, login["access_token"], login["refresh_token"])
-            address = f"{request.url.scheme}://{request.url.hostname}:{self.other_port}"
-            raise _Wrong(f"login.{self.name}.not_for_you", 403, address=address)
+            raise Wrong(key, refusal.status) from refusal
         return login
 
-    def _form(
-        self, request: Request, *, next_path: str | None, wrong: _Wrong | None = None, email: str = ""
-    ) -> Response:
+    def form(self, request: Request, *, next_path: str | None, wrong: Wrong | None = None, email: str = "") -> Response:
         asked = request.query_params.get("lang")
         language = pick(asked, request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language"))
         token = secrets.token_urlsafe(24)
         page = _PAGE.substitute(
             language=language,
             form_token=token,
-            next=escape(_safe_target(next_path)),
+            next=escape(safe_target(next_path)),
             email=escape(email),
-            notice=_notice(language, wrong),
+            notice=notice(language, wrong),
             switches=_switches(language, next_path),
             demo=_demo(language, self.name) if self.demo else "",
             apply=_apply(language) if self.name == "cpo" else "",
             **{k: escape(say(language, f"login.{k}")) for k in ("email_label", "password_label", "enter")},
+            forgotten=escape(say(language, "login.forgotten")),
+            sso=_sso(language, self.sso_name()),
             title=escape(say(language, f"login.{self.name}.title")),
             about=escape(say(language, f"login.{self.name}.about")),
         )
         answer = HTMLResponse(page, wrong.status if wrong else 200, headers=HEADERS)
-        self._set(answer, request, self._form_cookie, token, max_age=3600)
+        self.keep_form_token(answer, request, token)
         if asked in LANGUAGES:
-            self._set(answer, request, LANGUAGE_COOKIE, str(asked), max_age=_YEAR_S)
+            self.keep(answer, request, LANGUAGE_COOKIE, str(asked), max_age=_YEAR_S)
         return answer
 
     @staticmethod
-    def _set(answer: Response, request: Request, name: str, value: str, max_age: int) -> None:
+    def keep(answer: Response, request: Request, name: str, value: str, max_age: int) -> None:
         secure = request.url.scheme == "https"
         answer.set_cookie(name, value, max_age=max_age, httponly=True, secure=secure, samesite="lax", path="/")
+
+
+def forwarded(request: Request) -> dict[str, str]:
+    """Headers that tell the API who stands at the door: it bounds and lists logins by the browser's own address."""
+    agent = {"User-Agent": request.headers["user-agent"]} if "user-agent" in request.headers else {}
+    return {**passed_on(request.client.host if request.client else None), **agent}
+
+
+def _sso(language: Language, name: str | None) -> Markup:
+    link = Markup('<p><a class="button second" href="/auth/sso">{}</a></p>')
+    return link.format(say(language, "login.sso", name=name)) if name else Markup()
 
 
 async def _no_icon(_: Request) -> Response:
     return Response(status_code=204)
 
 
-def _safe_target(path: str | None) -> str:
+def safe_target(path: str | None) -> str:
     """Only a path of this very site: no scheme, no host, no way back to the login itself."""
     if not path or not path.startswith("/") or path.startswith(("//", "/\\", "/login", "/auth")):
         return "/"
     return path
 
 
-def _notice(language: Language, wrong: _Wrong | None) -> Markup:
+def notice(language: Language, wrong: Wrong | None) -> Markup:
     if wrong is None:
         return Markup()
     return Markup('<p class="notice" role="alert">{}</p>').format(say(language, wrong.key, **wrong.values))
@@ -172,7 +187,7 @@ def _switches(language: Language, next_path: str | None) -> Markup:
     names = {"id": "Bahasa Indonesia", "en": "English"}
     return Markup(" · ").join(
         link(
-            str(httpx.URL("/login", params={"lang": code, "next": _safe_target(next_path)})),
+            str(httpx.URL("/login", params={"lang": code, "next": safe_target(next_path)})),
             code,
             Markup(' aria-current="true"') if code == language else "",
             names[code],

@@ -49,6 +49,11 @@ class LoginSession:
     def user_id(self) -> str:
         return str(self.user["id"])
 
+    @property
+    def must_enrol(self) -> bool:
+        """Whether nothing is allowed before a second factor is enrolled."""
+        return self.user.get("second_factor") == "required"
+
 
 def session_key(cookie: str) -> str:
     """The name under which the session of this cookie is stored."""

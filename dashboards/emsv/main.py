@@ -12,7 +12,9 @@ open_house(
         Room("revenue.py", "revenue", "revenue_shares:read", ":material/percent:"),
         Room("approvals.py", "approvals", "chargers:read", ":material/how_to_reg:"),
         Room("wall.py", "wall", "analytics:read", ":material/tv:"),
+        Room("people.py", "people", "users:read", ":material/group:", section="people"),
         Room("api_keys.py", "api_keys", "api_keys:read", ":material/key:", section="people"),
         Room("audit.py", "audit", "audit:read", ":material/history_edu:", section="people"),
+        Room("own_logins.py", "own_logins", "", ":material/devices:", section="people"),
     ],
 )

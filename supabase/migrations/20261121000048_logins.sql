@@ -14,10 +14,20 @@ comment on column public.users.demo is 'Made by seed-demo: exempt from the secon
 comment on column public.users.totp_sealed is 'Secret of the second factor, sealed by the vault; it counts once confirmed.';
 comment on column public.users.totp_last_step is 'Newest time step whose code was used: none at or before it is accepted again.';
 
--- What decides who may log in as whom is written by the platform alone; a CPO's administrator writes the rest.
-revoke insert, update on public.users from authenticated;
-grant insert (id, cpo_id, email, name, role, password_hash, active, locale), update (name, role, password_hash, active, locale, updated_at)
-    on public.users to authenticated;
+-- What the second factor rests on is written by the platform alone, whoever else may write users.
+create function private.keep_second_factor() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+    if current_setting('role') = 'authenticated' and (tg_op = 'INSERT' and (new.demo or new.totp_sealed is not null)
+        or tg_op = 'UPDATE' and (new.demo, new.totp_sealed, new.totp_confirmed_at, new.totp_last_step, new.credentials_version)
+            is distinct from (old.demo, old.totp_sealed, old.totp_confirmed_at, old.totp_last_step, old.credentials_version)) then
+        raise exception using errcode = '42501', message = 'The second factor is kept by the platform.';
+    end if;
+    return new;
+end
+$$;
+create trigger a_second_factor before insert or update on public.users
+    for each row execute function private.keep_second_factor();  -- before the trigger that counts versions
 
 create table public.recovery_codes (
     code_hash text primary key,

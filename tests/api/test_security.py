@@ -14,10 +14,13 @@ from tests.support.endpoints import GUARDED_ROUTES, NOBODY, path_of, permission_
 WITHOUT_PERMISSION = {  # what everybody may do with what is their own
     "/api/auth/logout", "/api/auth/me", "/api/roles", "/api/auth/logins", "/api/auth/logins/{login_id}",
     "/api/auth/logins/end-others", "/api/auth/second-factor/enrolment", "/api/auth/second-factor/confirmation",
-    "/api/auth/second-factor/removal",
+    "/api/auth/second-factor/removal", "/api/auth/password",
 }  # fmt: skip
 PUBLIC_PATHS = {
-    "/health", "/ready", "/api/auth/login", "/api/auth/second-factor", "/api/auth/refresh", "/api/cpo/register",
+    "/health", "/ready", "/api/auth/login", "/api/auth/second-factor", "/api/auth/refresh", "/api/auth/password-reset",
+    "/api/auth/password-reset/confirm", "/api/auth/invitation/look", "/api/auth/invitation/accept",
+    "/api/auth/sso", "/api/auth/sso/begin",
+    "/api/auth/sso/finish", "/api/cpo/register",
     "/api/cpo/register/code", "/api/cpo/register/verify",
 }  # fmt: skip
 BY_APPLICANT = {route.path for route in applications.router.routes}  # type: ignore[attr-defined]  # a token of their own

@@ -100,6 +100,7 @@ def test_a_shadowing_module_is_noticed() -> None:
 # Modules of backend/ that make HTTP clients, and whose address each of them calls.
 CALLERS = {
     "backend/database/hosted.py": "SUPABASE_URL, set by the operator",
+    "backend/gateways/oidc.py": "OIDC_ISSUER, set by the operator, and what its discovery names",
     "backend/gateways/storage.py": "SUPABASE_URL, set by the operator",
     "backend/gateways/outward.py": "anybody's: looked up, checked, pinned",
 }

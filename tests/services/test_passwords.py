@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 
-from backend.services.passwords import Passwords
+import pytest
+
+from backend.domain.errors import InvalidInput
+from backend.services.passwords import Passwords, check_strength
 
 
 async def test_a_password_matches_its_hash_and_no_other() -> None:
@@ -41,3 +44,30 @@ async def test_hashing_leaves_the_event_loop_free() -> None:
         ticks += 1
         await asyncio.sleep(0)
     assert ticks > 10
+
+
+@pytest.mark.parametrize(
+    ("password", "code"),
+    [
+        ("short", "password_too_short"),
+        ("password1234", "password_weak"),
+        ("qwertyuiop12", "password_weak"),
+        ("Nusantara2026!", "password_weak"),
+        ("dimas-nusantara", "password_weak"),
+        ("aaaaaaaaaaaaaaaaaaaaaaaa", "password_weak"),
+        ("a" * 200, "password_weak"),
+    ],
+)
+async def test_a_password_that_is_guessed_soon_is_refused(password: str, code: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        await check_strength(password, "dimas@nusantara.test", "Dimas Saputra")
+    assert (refused.value.code, refused.value.members[0][0]) == (code, "password")
+
+
+@pytest.mark.parametrize(
+    "password", ["correct horse battery", "seven purple tractors sing", "x9#Lm2@vQ8!pT", "b" * 3 + "k7Tq!" * 30]
+)
+async def test_a_password_that_withstands_guessing_is_taken(password: str) -> None:
+    await check_strength(password, "dimas@nusantara.test", "Dimas Saputra")
+    stored = await Passwords().hash(password)
+    assert await Passwords().verify(stored, password)

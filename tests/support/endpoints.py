@@ -60,6 +60,7 @@ def path_of(route: APIRoute, tenant: Tenant | None = None) -> str:
         "document_id": tenant.document_id if tenant else NOBODY,
         "share_id": NOBODY,
         "login_id": NOBODY,
+        "invitation_id": NOBODY,
         "rule_id": NOBODY,  # a rule belongs to nobody
     }
     return route.path.format(**names)

@@ -23,6 +23,8 @@ _NATION = f"""
 insert into public.cpos (id, name) values ('{OWNER}', 'Owner'), ('{FOREIGNER}', 'Foreigner');
 insert into public.users (cpo_id, email, name, role, password_hash)
     values ('{OWNER}', 'a@owner.test', 'A', 'cpo_admin', 'x');
+insert into public.invitations (cpo_id, email, name, role, token_hash, expires_at)
+    values ('{OWNER}', 'b@owner.test', 'B', 'cpo_operator', 'h', now());
 insert into public.api_keys (cpo_id, name, prefix, key_hash) values ('{OWNER}', 'key', 'abc', 'hash');
 insert into public.stations (id, cpo_id, name) values
     ('{OWNER}', '{OWNER}', 'Owner''s'), ('{FOREIGNER}', '{FOREIGNER}', 'Foreigner''s');

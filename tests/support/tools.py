@@ -32,6 +32,11 @@ def _charge_point() -> Path | None:
     return next((place for folder in _NODE_FOLDERS if (place := folder / script).is_file()), None)
 
 
+def _oidc_provider() -> Path | None:
+    """The folder of the npm package `oidc-provider`, an issuer nobody here wrote."""
+    return next((place for folder in _NODE_FOLDERS if (place := folder / "oidc-provider").is_dir()), None)
+
+
 def _postgres15() -> Path | None:
     """The folder with `initdb` and `pg_ctl` of Debian's PostgreSQL 15."""
     place = Path("/usr/lib/postgresql/15/bin")
@@ -52,6 +57,11 @@ _TOOLS: dict[str, tuple[str, Callable[[], Path | None], str]] = {
     ),
     "node": ("UNIEV_NODE", lambda: _on_path("node", "nodejs"), "apt-get install nodejs npm"),
     "npm": ("UNIEV_NPM", lambda: _on_path("npm"), "apt-get install npm"),
+    "oidc_provider": (
+        "UNIEV_OIDC_PROVIDER",
+        _oidc_provider,
+        "npm install --prefix .cache/tools oidc-provider@9.13.3",
+    ),
     "postgrest": (
         "UNIEV_POSTGREST",
         _postgrest,

@@ -68,6 +68,7 @@ PLACES: Final[Mapping[str, Place]] = MappingProxyType(
         "cpo_documents": Place(reads=P.ONBOARDING_READ),
         "cpo_steps": Place(reads=P.ONBOARDING_READ),
         "revenue_shares": Place(reads=P.REVENUE_SHARES_READ),
+        "invitations": Place(reads=P.USERS_READ),
         "audit_chains": Place("platform"),
         "cpo_applicant_tokens": Place("platform"),
         "cpo_registrations": Place("platform"),
@@ -77,7 +78,10 @@ PLACES: Final[Mapping[str, Place]] = MappingProxyType(
         "login_sessions": Place("platform"),
         "mails": Place("platform"),
         "outbox": Place("platform"),
+        "one_time_codes": Place("platform"),
         "recovery_codes": Place("platform"),
+        "sso_flows": Place("platform"),
+        "sso_identities": Place("platform"),
         "refresh_tokens": Place("platform"),
     }
 )

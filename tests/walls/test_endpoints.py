@@ -35,7 +35,7 @@ OPEN: Final = {  # asked without a login, or by a token of another kind; each ha
     "/health", "/ready", "/api/auth/", "/api/cpo/register", "/api/roles",
 }  # fmt: skip
 # Lists that do not hold one thing of each CPO: the same for everybody, or one's own.
-SAME_FOR_ALL = {"/api/analytics/energy", "/api/normalising-rules", "/api/roles", "/api/auth/logins"}
+SAME_FOR_ALL = {"/api/analytics/energy", "/api/normalising-rules", "/api/roles", "/api/auth/logins", "/api/invitations"}
 # Filters and members of bodies that name something: by which attribute of a tenant.
 NAMES = {
     "station_id": "station_id", "cpo_id": "cpo_id", "charger_id": "charger_id", "session_id": "session_id",

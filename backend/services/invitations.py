@@ -1,0 +1,204 @@
+"""Invitations: how people come to the platform. A link by e-mail, good once and for a week."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from urllib.parse import quote
+from uuid import uuid4
+
+from pydantic import Field
+
+from backend.database import Database, Row
+from backend.domain.caller import PLATFORM, Caller, Visitor
+from backend.domain.errors import Conflict, NotFound
+from backend.domain.lockout import Proof
+from backend.domain.roles import belongs_to_cpo
+from backend.domain.scope import SYSTEM, Scope
+from backend.services.attempts import Attempts
+from backend.services.cpos import Cpos
+from backend.services.dossiers import Screens
+from backend.services.mails import Mails
+from backend.services.passwords import Passwords, check_strength
+from backend.services.records import Page, PageRequest, Record, own_rows, select_page
+from backend.services.users import Locale, UserRole, cpo_for_role, may_give
+
+INVITATION_LIFETIME: Final = timedelta(days=7)
+
+
+class Invitation(Record):
+    """Somebody who may come; without the link that was mailed."""
+
+    id: str = Field(description="Identifier (UUID).")
+    cpo_id: str | None = Field(description="CPO they are invited to; null for EMSV staff.")
+    email: str = Field(description="Address that the invitation was mailed to.")
+    name: str = Field(description="Name of the person.")
+    role: UserRole = Field(description="What they may do once they have come.")
+    locale: Locale = Field(description="Language of the mail and of the screens: `id` or `en`.")
+    invited_by_name: str | None = Field(description="Who invited them.")
+    created_at: datetime = Field(description="When (UTC).")
+    expires_at: datetime = Field(description="Until when the link is good (UTC).")
+    accepted_at: datetime | None = Field(description="When they came (UTC).")
+    revoked_at: datetime | None = Field(description="When it was withdrawn or replaced (UTC).")
+
+
+@dataclass(frozen=True, slots=True)
+class NewInvitation:
+    """Whom to invite. `cpo_id` None: to the inviter's own CPO, or the EMSV."""
+
+    email: str
+    name: str
+    role: UserRole
+    cpo_id: str | None = None
+    locale: Locale = Locale.INDONESIAN
+
+
+@dataclass(frozen=True, slots=True)
+class OpenInvitation:
+    """What an invited person is shown before they accept."""
+
+    email: str
+    name: str
+    role: UserRole
+    cpo_name: str | None
+
+
+class Invitations:
+    """Invites, lists, withdraws, and lets the invited in. `now` is the clock (UTC)."""
+
+    def __init__(
+        self,
+        database: Database,
+        cpos: Cpos,
+        passwords: Passwords,
+        attempts: Attempts,
+        mails: Mails,
+        screens: Screens,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._database = database
+        self._cpos = cpos
+        self._passwords = passwords
+        self._attempts = attempts
+        self._mails = mails
+        self._screens = screens
+        self._now = now
+
+    async def list(self, scope: Scope, page: PageRequest) -> Page[Invitation]:
+        """Newest first, those that ended included."""
+        order = [("created_at", "desc"), ("id", "desc")]
+        return await select_page(
+            self._database, "invitations", Invitation, page, scope=scope, where=own_rows(scope), order=order
+        )
+
+    async def get(self, scope: Scope, invitation_id: str) -> Invitation:
+        """One of them. Raises NotFound (`invitation_not_found`)."""
+        where = [("id", "eq", invitation_id), *own_rows(scope)]
+        rows = await self._database.select(
+            "invitations", scope=scope, columns=Invitation.columns(), where=where, limit=1
+        )
+        if not rows:
+            raise _not_found()
+        return Invitation.model_validate(rows[0])
+
+    async def invite(self, caller: Caller, new: NewInvitation) -> Invitation:
+        """Mails a link. An open invitation of the same address to the same place is replaced.
+
+        Whether the address has a login elsewhere is not told: its owner learns it who follows the link. Raises
+        Forbidden (`role_forbidden`), NotFound (`cpo_not_found`), InvalidInput (`cpo_required`, `cpo_not_allowed`),
+        Conflict (`user_exists`) for somebody whom the inviter sees already.
+        """
+        may_give(caller, new.role)
+        cpo_id = await cpo_for_role(self._cpos, caller.scope, new.role, new.cpo_id)
+        email = new.email.strip().lower()
+        if await self._database.select(
+            "users", scope=caller.scope, columns="id", where=[("email", "eq", email)], limit=1
+        ):
+            raise Conflict("A user with this e-mail address exists already.", code="user_exists")
+        token, invitation_id = secrets.token_urlsafe(32), str(uuid4())
+        home = self._screens.cpo if belongs_to_cpo(new.role) else self._screens.emsv
+        values = {
+            "name": new.name,
+            "inviter": caller.name,
+            "place": await self._place(cpo_id),
+            "link": f"{home}/auth/invitation?token={quote(token)}",
+            "days": str(INVITATION_LIFETIME.days),
+        }
+        row = {
+            "id": invitation_id,
+            "cpo_id": cpo_id,
+            "email": email,
+            "name": new.name,
+            "role": new.role.value,
+            "locale": new.locale.value,
+            "token_hash": _hash(token),
+            "invited_by": caller.scope.user_id,
+            "invited_by_name": caller.name,
+            "expires_at": (self._now() + INVITATION_LIFETIME).isoformat(),
+        }
+        mail = self._mails.prepared(to=email, template="invitation", language=new.locale.value, values=values)
+        await self._database.call("invite", {"p_invitation": row, "p_mail": mail}, scope=caller.as_platform)
+        return await self.get(SYSTEM, invitation_id)
+
+    async def revoke(self, caller: Caller, invitation_id: str) -> None:
+        """Withdraws one; repeating changes nothing. Raises NotFound, Forbidden (`role_forbidden`)."""
+        found = await self.get(caller.scope, invitation_id)
+        may_give(caller, found.role)
+        where = [("id", "eq", invitation_id), ("accepted_at", "is", None), ("revoked_at", "is", None)]
+        await self._database.update(
+            "invitations", {"revoked_at": "now"}, scope=caller.as_platform, where=where, columns="id"
+        )
+
+    async def look(self, token: str, visitor: Visitor) -> OpenInvitation:
+        """What a link leads to. Raises NotFound (`invitation_not_found`), TooManyAttempts."""
+        row = await self._open(token, visitor)
+        place = (await self._cpos.get(SYSTEM, row["cpo_id"])).name if row["cpo_id"] else None
+        return OpenInvitation(row["email"], row["name"], UserRole(row["role"]), place)
+
+    async def accept(self, token: str, name: str, password: str, visitor: Visitor) -> str:
+        """Makes the user and returns its id.
+
+        Raises NotFound (`invitation_not_found`), Conflict (`user_exists`), InvalidInput (`password_too_short`,
+        `password_weak`), TooManyAttempts.
+        """
+        row = await self._open(token, visitor)
+        await check_strength(password, row["email"], name)
+        arguments = {
+            "p_token_hash": _hash(token),
+            "p_name": name,
+            "p_password_hash": await self._passwords.hash(password),
+            "p_now": self._now().isoformat(),
+        }
+        user_id: str = await self._database.call("accept_invitation", arguments, scope=PLATFORM.as_platform)
+        return user_id
+
+    async def _open(self, token: str, visitor: Visitor) -> Row:
+        """The open invitation of a token; wrong ones are counted by address, though 256 bits are not guessed."""
+        counted = await self._attempts.begin(Proof.INVITATION, "", visitor.address, known=True)
+        columns = "cpo_id,email,name,role"
+        where = [
+            ("token_hash", "eq", _hash(token)),
+            ("accepted_at", "is", None),
+            ("revoked_at", "is", None),
+            ("expires_at", "gt", self._now().isoformat()),
+        ]
+        rows = await self._database.select("invitations", scope=SYSTEM, columns=columns, where=where, limit=1)
+        if not rows:
+            raise _not_found()
+        await self._attempts.succeeded(counted)
+        return rows[0]
+
+    async def _place(self, cpo_id: str | None) -> str:
+        return (await self._cpos.get(SYSTEM, cpo_id)).name if cpo_id else "EMSV"
+
+
+def _not_found() -> NotFound:
+    return NotFound("The invitation has expired, was used or withdrawn.", code="invitation_not_found")
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

@@ -1,0 +1,13 @@
+"""One's own logins, password and second factor."""
+
+import streamlit as st
+
+from dashboards.common import door, own_logins
+from dashboards.common.texts import t
+from dashboards.common.viewer import require_viewer
+
+person = require_viewer(door.CPO)
+st.title(t("cpo.own_logins.title"))
+own_logins.room(person)
+own_logins.password(door.CPO)
+own_logins.factor(person)

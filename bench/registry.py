@@ -93,7 +93,9 @@ class Registry:
 
     async def _insert(self, connection: asyncpg.Connection, chargers: int) -> None:
         await connection.execute(
-            "insert into public.users (email, name, role, password_hash) values ($1, 'Bench', 'emsv_admin', $2)",
+            # `demo`: without a second factor, which no program can show.
+            "insert into public.users (email, name, role, password_hash, demo)"
+            " values ($1, 'Bench', 'emsv_admin', $2, true)",
             EMAIL,
             PasswordHasher().hash(PASSWORD),
         )

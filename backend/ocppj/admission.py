@@ -16,8 +16,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final, Protocol
 
-_HANDSHAKES: Final = 48  # at once: each costs some 0.2 ms of the loop, and a share of one look into the database
-_BOOTS: Final = 100  # at once: one batch of group commit
+_HANDSHAKES: Final = 8  # at once: each costs some 0.2 ms of a pass of the loop, which all others wait for
+_BOOTS: Final = 16  # at once: a small batch of group commit
 _PATIENCE_S: Final = 8.0  # a boot that would wait longer is put off; chargers give up after about 30 s
 _SHORTEST_S: Final = 5
 _LONGEST_S: Final = 300

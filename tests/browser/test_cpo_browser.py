@@ -98,6 +98,8 @@ def test_start_and_stop_leave_receipts_up_to_the_effect(stack: Stack, visit: Vis
     expect(receipt(page)).to_contain_text("hasil terlihat")
     expect(page.locator(".st-key-stop_1_1 button").first).to_be_disabled()
     receipt(page).get_by_role("link", name="Buka sesinya").click()
+    expect(page).to_have_url(re.compile(r"/session\?"))
+    expect(page.get_by_text("dihentikan dari jauh")).to_have_count(1)
     expect(page.get_by_text("dihentikan dari jauh")).to_be_visible()
 
 

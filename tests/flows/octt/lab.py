@@ -268,7 +268,7 @@ async def laboratory(database: DirectDatabase, dsn: str, folder: Path) -> AsyncI
     equip(app, directory, SECRET)
     async with secured(database, settings, dsn, folder) as site:
         user = await _administrator(database)
-        token = directory.tokens.access(Scope("cpo_admin", user, CPO), "Certification")
+        token = directory.people.tokens.access(Scope("cpo_admin", user, CPO), "Certification")
         headers = {"Authorization": f"Bearer {token}"}
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://api.test", headers=headers) as api:

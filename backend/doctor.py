@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from backend.database import open_database
+from backend.database import SYSTEM, Database, open_database
 from backend.domain.errors import DomainError
 from backend.gateways.mail import read_url
 from backend.preflight import LEAST_FREE_BYTES, free_bytes, ports
@@ -115,12 +115,27 @@ async def _database(settings: Settings) -> AsyncIterator[Finding]:
         return
     try:
         found = await ReadinessCheck(database, utc_now).run()
+        people = await _people(database) if found.database is CheckResult.OK else None
     finally:
         await database.close()
     if found.database is not CheckResult.OK:
         yield Finding("database", False, "It opens but does not answer; look at its log, and at the disk.")
         return
     yield Finding("database", True, f"answers; schema version {found.schema_version}")
+    if people is not None:
+        yield people
     running = found.ocpp_server is CheckResult.OK
     text = "is up" if running else "was not heard of; start it with `python backend/ocpp_server.py` or `make run`."
     yield Finding("OCPP server", running, text)
+
+
+async def _people(database: Database) -> Finding | None:
+    """Whether somebody of the demo, whose password everybody knows, may still sign in."""
+    demo = [("demo", "is", True), ("active", "is", True)]
+    rows = await database.select("users", scope=SYSTEM, columns="email", where=demo, limit=100)
+    if not rows:
+        return None
+    text = (
+        f"{len(rows)} of the demo sign in with a known password and no second factor: deactivate them before real work."
+    )
+    return Finding("people", True, text)

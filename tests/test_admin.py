@@ -14,7 +14,7 @@ from backend.doctor import Finding, _differing, _disk
 from backend.services.directory import build_directory
 from backend.services.passwords import MIN_PASSWORD_LENGTH
 from backend.settings import Settings
-from tests.support.postgres import run_sync
+from tests.support.postgres import execute, run_sync
 
 PASSWORD = "a long enough password"
 
@@ -115,6 +115,19 @@ def test_the_doctor_says_what_is_missing(capsys: pytest.CaptureFixture[str]) -> 
     assert [line[:4].strip() for line in lines if "OCPP server" in line] == ["FAIL"]
     assert any(line.startswith("ok    database: answers") for line in lines)
     assert any("make run" in line for line in lines)
+    assert not any("people" in line for line in lines)
+
+
+def test_the_doctor_names_people_of_the_demo(capsys: pytest.CaptureFixture[str], settings: Settings) -> None:
+    assert settings.database_url is not None
+    insert = (
+        "insert into public.users (email, name, role, password_hash, demo) "
+        "values ('a@b.test', 'A', 'noc_analyst', 'x', true)"
+    )
+    run_sync(execute(settings.database_url.get_secret_value(), insert))
+    _run("doctor")
+
+    assert "people: 1 of the demo sign in with a known password" in capsys.readouterr().out
 
 
 def test_the_doctor_survives_a_database_that_is_away(

@@ -127,6 +127,9 @@ class ChargerSocket(asyncio.Protocol):
         self._flush()
 
     def eof_received(self) -> bool:
+        if self._early is not None:  # it left while it waited before the door
+            self.abort()
+            return False
         self._ws.receive_eof()
         self._flush()
         return False

@@ -166,3 +166,29 @@ def test_what_looks_like_a_frame_inside_a_frame_is_a_part_of_it() -> None:
 def test_a_message_within_the_fragments_of_another_is_refused() -> None:
     """RFC 6455 §5.4: fragments of one message are not interleaved with another."""
     assert asyncio.run(packets(frame(0x01, b"[2,"), frame(0x81, b"[3]"))) == ["closed"]
+
+
+async def test_who_left_while_waiting_before_the_door_did_end_the_connection_of_who_opened_it() -> None:
+    door, loop, sockets = Door(0), asyncio.get_running_loop(), list[ChargerSocket]()
+
+    async def admits(_socket: ChargerSocket, _request: Request) -> tuple[str, Peer] | tuple[HTTPStatus, str]:
+        return "ocpp1.6", Listener()
+
+    def make() -> ChargerSocket:
+        sockets.append(ChargerSocket(door, admits, loop))
+        return sockets[-1]
+
+    server = await loop.create_server(make, "127.0.0.1", 0)
+    _, writer = await asyncio.open_connection("127.0.0.1", server.sockets[0].getsockname()[1])
+    client = ClientProtocol(parse_uri("ws://h/CP-1"), subprotocols=[Subprotocol("ocpp1.6")])
+    client.send_request(client.connect())
+    writer.write(b"".join(client.data_to_send()))
+    await eventually(lambda: len(door) == 1, "it stands before the door")
+    sockets[0].eof_received()
+    door.leave()  # in the name of another, whose callback this is: nothing may come out of it
+    await eventually(lambda: sockets[0].is_gone, "it is gone")
+    writer.close()
+    server.close()
+    await server.wait_closed()
+
+    assert len(door) == 0

@@ -166,6 +166,9 @@ class Settings(BaseSettings):
     retention_days: str = Field(
         "", description="Other days for classes of data than docs/privacy.md says: commands=100, uploaded_logs=7."
     )
+    audit_log_days: int | None = Field(
+        None, ge=365, le=36_500, description="Days that the audit log is kept; for ever if unset."
+    )
     secret_key_given: SecretStr | None = Field(
         None,
         validation_alias="UNIEV_SECRET_KEY",

@@ -72,6 +72,7 @@ async def serve(settings: Settings) -> None:
         Duty("applications that came to nothing", 6 * 3600.0, OldApplications(database, storage).forget),
         Duty("forget old mails", 3600.0, Mails(database, vault).tidy),
         *_mail_duties(database, vault, settings),
+        *_audit_duties(upkeep, settings),
     )
     tasks = [asyncio.create_task(_repeat(duty)) for duty in duties]
     log.info("worker runs: %s", ", ".join(duty.name for duty in duties))
@@ -82,6 +83,12 @@ async def serve(settings: Settings) -> None:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await database.close()
+
+
+def _audit_duties(upkeep: Upkeep, settings: Settings) -> list[Duty]:
+    """The audit log stays, unless days are set."""
+    days = settings.audit_log_days
+    return [] if days is None else [Duty("old rows of the audit log", 6 * 3600.0, partial(upkeep.prune_audit, days))]
 
 
 def _mail_duties(database: Database, vault: Vault, settings: Settings) -> list[Duty]:

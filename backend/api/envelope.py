@@ -140,7 +140,7 @@ def _mark(headers: MutableHeaders, scope: Scope) -> None:
     """What every answer bears. Nothing of ours belongs into another's frame or page; only `/docs` runs scripts."""
     allowance: Allowance | None = scope["state"].get("allowance")
     headers[REQUEST_ID_HEADER] = scope["state"]["request_id"]
-    headers["Content-Security-Policy"] = _DOCS_POLICY if scope["path"] in _DOCS else _POLICY
+    headers.setdefault("Content-Security-Policy", _DOCS_POLICY if scope["path"] in _DOCS else _POLICY)
     headers["X-Frame-Options"] = "DENY"
     headers["Referrer-Policy"] = "no-referrer"
     headers["Cross-Origin-Resource-Policy"] = "same-origin"

@@ -13,7 +13,6 @@ from backend.database import Database
 from backend.domain.caller import Caller
 from backend.domain.errors import Conflict, NotFound
 from backend.domain.scope import Scope
-from backend.services.audit import Audit
 from backend.services.records import Page, PageRequest, Record, select_page
 
 
@@ -41,9 +40,8 @@ class Cpo(Record):
 class Cpos:
     """Reads and creates CPOs."""
 
-    def __init__(self, database: Database, audit: Audit) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._audit = audit
 
     async def list(self, scope: Scope, page: PageRequest) -> Page[Cpo]:
         """By name; a CPO's own people see their CPO alone."""
@@ -64,19 +62,12 @@ class Cpos:
             rows = await self._database.insert("cpos", [{"name": name}], scope=caller.scope, columns=Cpo.columns())
         except Conflict as error:
             raise Conflict("A CPO with this name exists already.", code="cpo_exists") from error
-        cpo = Cpo.model_validate(rows[0])
-        await self._audit.record(caller, "cpo.create", "cpo", cpo.id, cpo_id=cpo.id, after=cpo.model_dump(mode="json"))
-        return cpo
+        return Cpo.model_validate(rows[0])
 
     async def change_settings(self, caller: Caller, cpo_id: str, changes: Mapping[str, Any]) -> Cpo:
         """Sets `concurrent_sessions` and `local_list_sync`, those that are given. Raises NotFound (`cpo_not_found`)."""
-        before = await self.get(caller.scope, cpo_id)
+        await self.get(caller.scope, cpo_id)
         arguments = {"p_cpo_id": cpo_id, "p_concurrent_sessions": changes.get("concurrent_sessions"),
                      "p_local_list_sync": changes.get("local_list_sync")}  # fmt: skip
         await self._database.call("set_cpo_settings", arguments, scope=caller.scope)
-        after = await self.get(caller.scope, cpo_id)
-        await self._audit.record(
-            caller, "cpo.settings", "cpo", cpo_id, cpo_id=cpo_id,
-            before=before.model_dump(mode="json"), after=after.model_dump(mode="json"),
-        )  # fmt: skip
-        return after
+        return await self.get(caller.scope, cpo_id)

@@ -119,7 +119,7 @@ def build_directory(
     """Wires the services; `former_keys` still open what they sealed once. Without a `counter` no rate is bounded."""
     storage, rules = storage or NoStorage(), rules or FileRules()
     audit, vault = Audit(database), Vault(secret_key, former_keys)
-    cpos, sessions = Cpos(database, audit), Sessions(database)
+    cpos, sessions = Cpos(database), Sessions(database)
     mails, stations, drivers = Mails(database, vault), Stations(database, cpos), Drivers(database)
     chargers = Chargers(database, stations)
     commands = Commands(database, chargers, sessions)

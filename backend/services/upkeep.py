@@ -44,6 +44,11 @@ class Upkeep:
         ended: int = await self._database.call("expire_jobs", scope=SYSTEM)
         return ended
 
+    async def prune_audit(self, keep_days: int) -> int:
+        """Takes what is older than that from the beginning of the audit log's chains; returns how many rows."""
+        pruned: int = await self._database.call("prune_audit", {"p_keep_days": keep_days}, scope=SYSTEM)
+        return pruned
+
     async def reboot_for_templates(self) -> int:
         """Restarts chargers whose template needs it, once no session runs; returns how many."""
         begun: int = await self._database.call("reboot_for_templates", scope=SYSTEM)

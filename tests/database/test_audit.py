@@ -21,6 +21,7 @@ from backend.embedded import EmbeddedPostgres
 from backend.migrate import MIGRATIONS, migrate
 from backend.services.audit import Audit
 from backend.services.audit_proof import AuditProof, Proof
+from backend.services.upkeep import Upkeep
 from tests.support.postgres import execute, fresh_database
 from tests.support.postgrest import PostgREST
 from tests.support.tenancy import FOREIGNER, OWNER, PERSON, found_nation
@@ -60,7 +61,6 @@ NOT_AUDITED = {
     "local_list_orders": "their commands are audited",
     "log_jobs": "their command is audited",
     "login_attempts": "counted by the platform",
-    "login_sessions": "logins are told as events",
     "mails": "told by what they say",
     "meter_values": "from chargers",
     "nodes": "the platform's own",
@@ -69,7 +69,7 @@ NOT_AUDITED = {
     "orphan_stops": "from chargers",
     "outbox": "the platform's own",
     "recovery_codes": "hashes that are made and used up; the user's row tells of it",
-    "refresh_tokens": "logins are told as events",
+    "refresh_tokens": "their login is audited",
     "reservations": "their command is audited",
     "security_events": "from chargers",
     "session_reviews": "decide_session tells its decision itself",
@@ -300,8 +300,8 @@ async def test_what_is_old_goes_from_the_beginning_and_the_rest_still_proves_its
     await station(database, "today")
     anchors = (await proven(database)).ends
 
-    assert await database.call("prune_audit", {"p_keep_days": 397}, scope=SYSTEM) == 3
-    assert await database.call("prune_audit", {"p_keep_days": 397}, scope=SYSTEM) == 0
+    upkeep = Upkeep(database)
+    assert [await upkeep.prune_audit(397) for _ in range(2)] == [3, 0]
 
     rows = await log(database)
     assert [row["action"] for row in rows] == ["x", "x", "station.create", "audit.prune"]
@@ -344,6 +344,33 @@ async def test_a_persons_own_token_over_http_is_named_by_it_and_not_by_a_header(
     row = await owner.fetchrow("select * from public.audit_log where action = 'station.create'")
     assert made.status_code == httpx.codes.CREATED and row is not None
     assert (str(row["actor_id"]), row["actor_role"], row["actor_name"]) == (PERSON, "cpo_admin", None)
+
+
+async def test_a_login_and_its_end_are_told_in_the_persons_name(store: Database) -> None:
+    await nation(store)
+    row = {"id": PERSON, "cpo_id": OWNER, "email": "a@b.test", "name": "A", "role": "cpo_admin", "password_hash": "x"}
+    await store.insert("users", [row], scope=SYSTEM, columns="id")
+    opened = {"id": FOREIGNER, "user_id": PERSON, "address": "192.0.2.9"}
+    await store.insert("login_sessions", [opened], scope=SYSTEM, columns="id")
+    ended = {"p_user_id": PERSON, "p_id": FOREIGNER, "p_except": None, "p_reason": "revoked"}
+    await store.call("end_logins", ended, scope=EMSV.as_platform)
+    await store.call("end_logins", ended, scope=EMSV.as_platform)
+
+    told = [(row["action"], row["actor_name"], row["address"], row["cpo_id"]) for row in await log(store)]
+    assert told == [
+        ("login.create", "A", "192.0.2.9", OWNER),
+        ("login.revoked", "Budi", "2001:db8::1", OWNER),
+    ]
+
+
+async def test_operators_do_not_read_the_log(store: Database) -> None:
+    await nation(store)
+    await station(store, "Kota")
+    seen = [
+        len(await store.select("audit_log", scope=Scope(role, PERSON, None if role == "noc_analyst" else OWNER)))
+        for role in ("cpo_admin", "noc_analyst", "cpo_operator", "cpo_finance", "integrator")
+    ]
+    assert seen == [1, 1, 0, 0, 0]
 
 
 async def test_every_table_is_audited_or_need_not_be(owner: asyncpg.Connection[Any]) -> None:

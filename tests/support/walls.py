@@ -70,6 +70,7 @@ PLACES: Final[Mapping[str, Place]] = MappingProxyType(
         "revenue_shares": Place(reads=P.REVENUE_SHARES_READ),
         "invitations": Place(reads=P.USERS_READ),
         "audit_chains": Place("platform"),
+        "audit_log": Place(reads=P.AUDIT_READ),
         "cpo_applicant_tokens": Place("platform"),
         "cpo_registrations": Place("platform"),
         "certificate_authority": Place("platform"),

@@ -192,8 +192,14 @@ where p.pronamespace::regnamespace::text in ('public', 'private')
 """
 EXECUTABLE_BY_ANYONE = """
 select array_agg(p.oid::regprocedure::text) from pg_proc p
-where p.pronamespace = 'public'::regnamespace
+where p.pronamespace::regnamespace::text in ('public', 'private')
   and exists (select 1 from aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a where a.grantee = 0)
+"""
+# Who holds no key but the public one learns the version of the schema, and nothing else.
+EXECUTABLE_WITHOUT_LOGIN = """
+select array_agg(p.oid::regprocedure::text) from pg_proc p
+where p.pronamespace = 'public'::regnamespace and has_function_privilege('anon', p.oid, 'execute')
+  and p.proname <> 'schema_version'
 """
 OVERLOADED = """
 select array_agg(proname) from (select proname from pg_proc where pronamespace = 'public'::regnamespace
@@ -208,11 +214,24 @@ select array_agg(c.relname) from pg_class c
 where c.relnamespace = 'public'::regnamespace and c.relkind = 'v'
   and not coalesce(c.reloptions @> array['security_invoker=true'], false)
 """
+# A hosted project cuts rows past a thousand without a word (`max_rows`); one JSON value it leaves whole.
+CUT_AT_MAX_ROWS = """
+select array_agg(oid::regprocedure::text) from pg_proc where pronamespace = 'public'::regnamespace and proretset
+"""
+# Numbers travel as JSON, and the Supabase client reads them as floats: fifteen digits survive that.
+NUMBERS_PAST_FLOATS = """
+select array_agg(format('%s.%s', attrelid::regclass, attname)) from pg_attribute join pg_class c on c.oid = attrelid
+where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') and atttypid = 'numeric'::regtype
+  and (atttypmod = -1 or (atttypmod - 4) >> 16 > 15)
+"""
 
 
 @pytest.mark.parametrize(
-    "query", [LAX_FUNCTIONS, EXECUTABLE_BY_ANYONE, OVERLOADED, WITHOUT_POLICIES, DEFINER_VIEWS],
-    ids=["search_path", "public execute", "overloads", "row security", "security_invoker"],
+    "query",
+    [LAX_FUNCTIONS, EXECUTABLE_BY_ANYONE, EXECUTABLE_WITHOUT_LOGIN, OVERLOADED, WITHOUT_POLICIES, DEFINER_VIEWS,
+     CUT_AT_MAX_ROWS, NUMBERS_PAST_FLOATS],
+    ids=["search_path", "public execute", "anon execute", "overloads", "row security", "security_invoker",
+         "rows cut at max_rows", "numbers past floats"],
 )  # fmt: skip
 async def test_the_schema_keeps_the_rules_of_safety(dsn: str, query: str) -> None:
     assert await value(dsn, query) is None

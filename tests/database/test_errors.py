@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from backend.database import SYSTEM, Database
+from backend.database import SYSTEM, Database, Scope
 from backend.domain.errors import (
     ChargerOffline,
     Conflict,
@@ -16,6 +16,7 @@ from backend.domain.errors import (
     NotFound,
 )
 from tests.database.rows import ranked
+from tests.support.tenancy import PERSON
 
 
 @pytest.mark.parametrize(
@@ -96,6 +97,12 @@ async def test_business_errors_of_functions_keep_code_and_words(
 async def test_a_statement_that_takes_too_long_is_cut_short(store: Database) -> None:
     with pytest.raises(DatabaseTimeout):
         await store.call("scratch_sleep", {"p_seconds": 20}, scope=SYSTEM)
+
+
+@pytest.mark.parametrize("scope", [SYSTEM, Scope("noc_analyst", user_id=PERSON)])
+async def test_every_statement_has_a_time_limit_whoever_asks(store: Database, scope: Scope) -> None:
+    """Over HTTP it is that of the roles, which PostgREST applies; `set role` alone would bring none."""
+    assert await store.call("scratch_time_limit", scope=scope) == "8s"
 
 
 async def test_after_an_error_the_next_call_works(store: Database) -> None:

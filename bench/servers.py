@@ -17,6 +17,7 @@ from time import perf_counter
 import psutil
 
 from bench.measure import Cores, family, pin
+from bench.ports import free_port
 from bench.registry import Registry
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,13 +28,6 @@ STOP_S = 15.0
 
 class DidNotStart(Exception):
     """A process ended, or did not answer in time; the text holds the end of its log."""
-
-
-def free_port() -> int:
-    """A port nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 class Program:

@@ -21,8 +21,9 @@ from backend.settings import load_settings
 from bench.latency import percentile
 from bench.measure import Cores, pin
 from bench.phases import Figures, WallsPlan
+from bench.ports import free_port
 from bench.registry import Registry
-from bench.servers import HOST, Program, free_port
+from bench.servers import HOST, Program
 from bench.walls_data import found_walls
 
 LIMIT = 50

@@ -14,8 +14,9 @@ import asyncpg
 import httpx
 import psutil
 
+from bench.ports import free_port
 from bench.registry import Registry
-from bench.servers import HOST, ROOT, Program, free_port
+from bench.servers import HOST, ROOT, Program
 
 NAMES = ("ocpp", "api", "worker")
 READY_S = 90.0

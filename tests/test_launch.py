@@ -14,7 +14,8 @@ from pathlib import Path
 import httpx
 import psutil
 
-from tests.support.servers import ROOT, free_port
+from bench.ports import free_port
+from tests.support.servers import ROOT
 from tests.support.waiting import wait_until
 
 PORTS = ("UNIEV_OCPP_PORT", "UNIEV_API_PORT", "UNIEV_CPO_PORT", "UNIEV_EMSV_PORT", "UNIEV_SIMEV_PORT")
@@ -65,6 +66,7 @@ def test_ctrl_c_ends_everything_within_ten_seconds_and_leaves_nothing(tmp_path: 
     env, log = environment(tmp_path), tmp_path / "log"
     with launched(env, log) as launcher:
         wait_until(lambda: launcher.poll() is not None or is_ready(env["UNIEV_API_PORT"]), "readiness", 60)
+        assert launcher.poll() is None, log.read_text()[-2000:]
         started = psutil.Process(launcher.pid).children(recursive=True)
 
         os.killpg(launcher.pid, signal.SIGINT)

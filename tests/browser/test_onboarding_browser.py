@@ -11,11 +11,12 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from backend.embedded import EmbeddedPostgres
+from bench.ports import free_port
 from tests.browser.conftest import Visitor
 from tests.support.documents import JPEG, PDF, PNG
 from tests.support.mailbox import Mailbox, running_mailbox
 from tests.support.postgres import fresh_database
-from tests.support.servers import api_server, dashboard, free_port, seed_nation, worker
+from tests.support.servers import api_server, dashboard, seed_nation, worker
 
 EMSV = "emsv@demo.uniev.id"
 EMAIL = "sari@borneo.test"

@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from bench.ports import free_port
 from dashboards.common import door
 from dashboards.common.api import Api, ApiDown, ApiRefused, SignedOut, http
 from dashboards.common.sessions import session_key
 from tests.dashboards.conftest import ADMIN, OPERATOR, Nation
 from tests.support.rooms import sign_in
-from tests.support.servers import free_port
 
 
 @pytest.fixture

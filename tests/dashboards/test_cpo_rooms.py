@@ -7,13 +7,14 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from bench.ports import free_port
 from dashboards.common import door, widgets
 from dashboards.common import formats as f
 from dashboards.common.sessions import session_key
 from dashboards.cpo import orders
 from tests.dashboards.conftest import ADMIN, EMSV, OPERATOR, OTHER_ADMIN, Nation, visit
 from tests.support.rooms import PASSWORD, panels, sign_in, words
-from tests.support.servers import api_server, free_port
+from tests.support.servers import api_server
 
 Room = Callable[..., AppTest]
 ROOMS = ("overview", "live", "sessions", "held", "charger", "session")

@@ -16,7 +16,8 @@ import httpx
 from backend.database import Database, open_database
 from backend.embedded import EmbeddedPostgres
 from backend.settings import load_settings
-from tests.support.servers import ROOT, SECRET, free_port
+from bench.ports import free_port
+from tests.support.servers import ROOT, SECRET
 from tests.support.waiting import eventually_found
 
 _STOP_S = 15.0

@@ -13,8 +13,8 @@ import pytest
 from backend.domain.mail import MOST_ATTEMPTS, Letter, MailRefused, MailUnavailable, Post, retry_after_s
 from backend.gateways.mail import SmtpPost, open_post, read_url
 from backend.services.pki import signing
+from bench.ports import free_port
 from tests.support.mailbox import Mailbox, running_mailbox
-from tests.support.servers import free_port
 
 LETTER = Letter(
     "4c4ecf5c-0000-4000-8000-000000000001", "sari@example.test", "Halo – kode", "Kode Anda:\n\n    123456\n"

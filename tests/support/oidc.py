@@ -15,7 +15,7 @@ import httpx
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
-from tests.support.servers import free_port
+from bench.ports import free_port
 from tests.support.tools import require_tool
 
 _SCRIPT = Path(__file__).with_name("oidc_issuer.mjs")

@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from pathlib import Path
 import httpx
 import jwt
 
+from bench.ports import free_port
 from tests.support.waiting import wait_until
 
 PROJECT_URL = "http://project.supabase.test"
@@ -53,7 +53,7 @@ def running_postgrest(program: Path, dsn: str, log: Path) -> Iterator[PostgREST]
     """Starts PostgREST on a free loopback port and waits until it has read the schema.
 
     `db-pre-request` is not among its settings: as in a hosted project, the first migration tells it."""
-    port, admin_port = _free_port(), _free_port()
+    port, admin_port = free_port(), free_port()
     service = PostgREST(f"http://127.0.0.1:{port}", secrets.token_hex(32))
     environment = {
         **os.environ,
@@ -86,10 +86,3 @@ def _ready(admin_port: int) -> bool:
         return httpx.get(f"http://127.0.0.1:{admin_port}/ready", timeout=1).status_code == httpx.codes.OK
     except httpx.TransportError:
         return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -14,6 +14,7 @@ import httpx
 
 from backend.database import DirectDatabase
 from backend.services.demo import seed_demo
+from bench.ports import free_port
 from tests.support.postgres import run_sync
 from tests.support.waiting import wait_until
 
@@ -41,13 +42,6 @@ class Server:
             except subprocess.TimeoutExpired:
                 os.killpg(self.process.pid, signal.SIGKILL)
                 self.process.wait(_STOP_S)
-
-
-def free_port() -> int:
-    """A port of the loopback that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

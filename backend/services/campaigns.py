@@ -85,9 +85,9 @@ class Campaign(Record):
     max_failed_share: float | None = Field(description="A larger share of failures among all chargers pauses it.")
     only_idle: bool = Field(description="Whether a charger is begun at only while no session runs.")
     timeout_s: int = Field(
-        description="Time for a charger to be reached, and again to finish, in seconds. A new password is finished when "
-        "the charger has connected with it; one that was only accepted (`reason`: `accepted`) is `unproven` after that "
-        "time, and a failure."
+        description="Time for a charger to be reached, and again to finish, in seconds. A new password is finished "
+        "when the charger has connected with it; one that was only accepted (`reason`: `accepted`) is `unproven` after "
+        "that time, and a failure."
     )
     state: CampaignState = Field(description="Where it stands.")
     state_reason: str | None = Field(description="Why it is paused or aborted: `by_hand`, or which budget was used up.")

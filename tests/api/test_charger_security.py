@@ -40,7 +40,8 @@ async def test_a_rotation_tells_no_password(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["", "short", "0123456789abcdef", "ab" * 15, "ab" * 21, "ab" * 16 + "c", "x" * 32, "ab " * 16, "\uff11" * 32]
+    "value",
+    ["", "short", "0123456789abcdef", "ab" * 15, "ab" * 21, "ab" * 16 + "c", "x" * 32, "ab " * 16, "\uff11" * 32],
 )
 async def test_a_password_that_a_charger_might_misread_locked_it_out(world: World, value: str) -> None:
     client, charger = await world.client("cpo_admin"), world.own.charger_id

@@ -58,7 +58,8 @@ async def answer(
     """All that wait (or `only` those) get their command and answer it; a new password they `use` at once."""
     rows = await owner.fetch(
         "update public.commands set status = 'sent', sent_at = now() where status = 'queued' "
-        "and (cardinality($1::text[]) = 0 or charger_id = any ($1::text[])) returning id, charger_id, payload ->> 'key' as key", list(only),
+        "and (cardinality($1::text[]) = 0 or charger_id = any ($1::text[])) "
+        "returning id, charger_id, payload ->> 'key' as key", list(only),
     )  # fmt: skip
     for row in rows:
         if row["key"] == "AuthorizationKey":

@@ -26,6 +26,7 @@ from backend.services.api_keys import KeyRequest, KeyRole
 from backend.services.audit_proof import AuditProof, End
 from backend.services.demo import DEMO_PASSWORD, DEMO_PEOPLE, seed_demo
 from backend.services.directory import Directory, build_directory
+from backend.services.outbox import Outbox
 from backend.services.records import PageRequest
 from backend.services.resealing import reseal
 from backend.services.users import Locale, NewUser, UserRole
@@ -102,6 +103,18 @@ async def _mails(asked: argparse.Namespace, _database: Database, services: Direc
         tried = f"  (tried {mail.attempts} times: {mail.reason})" if mail.reason else ""
         print(f"{mail.created_at}  to {mail.letter.to}{tried}\nSubject: {mail.letter.subject}\n\n{mail.letter.body}")
     print(f"{len(mails)} mails wait.", file=sys.stderr)
+
+
+async def _events(asked: argparse.Namespace, database: Database, _services: Directory) -> None:
+    outbox = Outbox(database)
+    if asked.retry is not None:
+        print(f"{await outbox.retry(asked.retry or None)} events are tried again.")
+        return
+    events = await outbox.given_up(asked.limit)
+    for event in events:
+        print(f"{event.id}  {event.created_at}  {event.topic}  {json.dumps(event.payload)}")
+        print(f"    given up {event.given_up_at} after {event.tries} tries: {event.last_error}")
+    print(f"{len(events)} events were given up.", file=sys.stderr)
 
 
 async def _verify_audit(asked: argparse.Namespace, database: Database, _services: Directory) -> None:
@@ -193,6 +206,12 @@ def _parser() -> argparse.ArgumentParser:
     mails.add_argument(
         "--limit", type=int, default=20, choices=range(1, 1001), metavar="1..1000", help="the newest so many"
     )
+
+    events = command("events", _events, "Print the events that were given up, and why; or have them tried again.")
+    events.add_argument(
+        "--limit", type=int, default=20, choices=range(1, 1001), metavar="1..1000", help="the oldest so many"
+    )
+    events.add_argument("--retry", type=int, nargs="*", metavar="NUMBER", help="try these again; without numbers: all")
 
     command("migrate", _migrate, "Bring the database up to date.")
     command("rotate-secrets", _rotate_secrets, "Seal every stored secret anew with the current UNIEV_SECRET_KEY.")

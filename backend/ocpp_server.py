@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-import socket
 import sys
 from pathlib import Path
 
@@ -31,7 +30,7 @@ from backend.services.dispatch import Dispatch
 from backend.services.intake.facts import Intake
 from backend.services.intake.lane import Lane
 from backend.services.message_log import MessageLog
-from backend.services.nodes import Nodes
+from backend.services.nodes import Nodes, node_name
 from backend.services.pki.authority import Authority
 from backend.services.pki.serving import FilePairs, IssuedPairs, PairSource
 from backend.services.quirk_book import QuirkBook
@@ -49,7 +48,7 @@ def build(database: Database, settings: Settings, pace: Pace | None = None) -> O
     intake = Intake(database, lane, quirks)
     treatments = Treatments(database)
     registry = Registry()
-    node = f"{socket.gethostname()}:{settings.ocpp_port}"
+    node = node_name(settings.ocpp_port)
     return OcppServer(
         intake=intake,
         lane=lane,

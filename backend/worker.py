@@ -69,6 +69,7 @@ async def serve(settings: Settings) -> None:
         Duty("restarts for templates", 30.0, upkeep.reboot_for_templates),
         Duty("partitions", 3600.0, upkeep.maintain_partitions),
         Duty("data past their time", 6 * 3600.0, retention.expire),
+        Duty("contents left behind", 300.0, retention.sweep),
         Duty("applications that came to nothing", 6 * 3600.0, OldApplications(database, storage).forget),
         Duty("forget old mails", 3600.0, Mails(database, vault).tidy),
         *_mail_duties(database, vault, settings),

@@ -35,6 +35,7 @@ QUICK = {
     "storm": 300,
     "few": 50,
     "calm_s": 4.0,
+    "tls_each": 10,
 }
 PLANS = {"town": Plan(), "nation": phases.NATION}
 QUICK_WALLS = WallsPlan(cpos=4, sessions=2000, nation_pages=10, pairs=40)
@@ -78,6 +79,7 @@ async def _measure(target: Target, cores: Cores, plan: Plan, rows: set[str]) -> 
         (phases.idle_and_storm, bool({"memory", "storm"} & rows)),
         (phases.commands, "command" in rows and ours),
         (phases.calm, "calm" in rows and ours),
+        (phases.tls, "tls" in rows and ours),
     ]
     for phase, asked in wanted:
         if asked:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -45,10 +46,20 @@ async def every(interval_s: float, begin: float, end: float, fire: Callable[[int
         k += 1
 
 
-class Fleet:
-    """Chargers of one server. `on_request` answers what the platform asks of any of them."""
+def _unchecking(suite: str | None) -> ssl.SSLContext:
+    """A client's; whether it believes the certificate costs the server nothing. `suite`: of TLS 1.2; None: any."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if suite is not None:
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers(suite)
+    return context
 
-    def __init__(self, url: str, compression: bool) -> None:
+
+class Fleet:
+    """Chargers of one server. `on_request` answers what the platform asks of any of them. `suite`: for `wss://`."""
+
+    def __init__(self, url: str, compression: bool, suite: str | None = None) -> None:
         self.url = url
         self.compression = compression
         self.chargers: list[ChargerSocket] = []
@@ -57,6 +68,7 @@ class Fleet:
         self.on_request: Callable[[ChargerSocket, str, Payload, float], Payload | None] = _knows_nothing
         address = urlsplit(url)
         self._host, self._port = address.hostname or "127.0.0.1", address.port or 80
+        self._tls = _unchecking(suite) if address.scheme == "wss" else None
 
     async def connect(self, first: int, count: int, rate: float, timeout_s: float) -> dict[str, Any]:
         """Connect and boot `count` chargers: `{accepted, compressed, put_off, seconds, errors}`.
@@ -140,7 +152,7 @@ class Fleet:
         )
         loop = asyncio.get_running_loop()
         try:
-            await loop.create_connection(lambda: charger, self._host, self._port)
+            await loop.create_connection(lambda: charger, self._host, self._port, ssl=self._tls)
             await charger.opened
             await self._boot(charger)
         except BaseException:

@@ -58,7 +58,7 @@ class Load:
         return self._fleet
 
     async def _new_fleet(self, order: Order) -> dict[str, Any]:
-        self._fleet = Fleet(order["url"], order["compression"])
+        self._fleet = Fleet(order["url"], order["compression"], order.get("suite"))
         return {}
 
     async def _connect(self, order: Order) -> dict[str, Any]:

@@ -31,6 +31,8 @@ HEARTBEAT_S = 60.0
 WARM_CHARGERS = 50
 TIMEOUT_S = 60.0
 COMMANDS_PER_S = 25.0
+TLS_RATE = 50.0  # connections a second while their cost is measured
+TLS_SUITES = {"ecdsa": "ECDHE-ECDSA-AES128-GCM-SHA256", "rsa": "ECDHE-RSA-AES128-GCM-SHA256"}
 
 Figures = dict[str, Any]
 Target = Baseline | Platform
@@ -51,6 +53,8 @@ class Plan:
     storm: int = 2000
     few: int = 500
     calm_s: float = 8.0
+    tls_each: int = 500
+    tls_storm: int = 1000
 
     @property
     def crowd(self) -> int:
@@ -268,20 +272,8 @@ async def calm(target: Target, cores: Cores, plan: Plan) -> Figures:
         _under_load(target, cores, plan, plan.compression, with_api=True) as (running, agent),
         Agent.started(cores) as crowd,
     ):
-        connected = await _connect(agent, plan.crowd, plan.command_chargers, plan.connect_rate)
-        await agent.order("sessions", rate=plan.connect_rate, timeout_s=TIMEOUT_S)
-        quiet = await _ask_starts(running, agent, plan, plan.calm_s)
         await crowd.order("fleet", url=running.url, compression=True)
-        storms: list[asyncio.Task[dict[str, Any]]] = []
-
-        def begins(event: str) -> None:
-            if event == "begin":
-                storms.append(asyncio.create_task(_connect(crowd, 0, plan.chargers, 0)))
-
-        stormy = await _ask_starts(running, agent, plan, plan.calm_s, on_event=begins)
-        storm = await storms[0]
-        await crowd.order("close", timeout_s=5.0)
-        problems = _problems(running, connected["errors"], storm["errors"], quiet["errors"], stormy["errors"])
+        quiet, stormy, storm, problems = await calm_and_storm(running, agent, crowd, plan, plan.chargers)
     quiet_ms, stormy_ms = quiet["on_wire"]["p99_ms"], stormy["on_wire"]["p99_ms"]
     return {
         "calm_problems": problems,
@@ -290,4 +282,60 @@ async def calm(target: Target, cores: Cores, plan: Plan) -> Figures:
         "storm_slowdown": stormy_ms / quiet_ms,
         "remote_start_lost": _starts_lost(quiet) + _starts_lost(stormy),
         "calm": {"quiet": quiet, "stormy": stormy, "storm": storm},
+    }
+
+
+async def calm_and_storm(
+    running: Running, agent: Agent, crowd: Agent, plan: Plan, count: int
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any], list[str]]:
+    """Remote starts to the agent's chargers in quiet and while `count` of the crowd connect at once: the reports of
+    both, that of the storm, and what went wrong."""
+    connected = await _connect(agent, plan.crowd, plan.command_chargers, plan.connect_rate)
+    await agent.order("sessions", rate=plan.connect_rate, timeout_s=TIMEOUT_S)
+    quiet = await _ask_starts(running, agent, plan, plan.calm_s)
+    storms: list[asyncio.Task[dict[str, Any]]] = []
+
+    def begins(event: str) -> None:
+        if event == "begin":
+            storms.append(asyncio.create_task(_connect(crowd, 0, count, 0)))
+
+    stormy = await _ask_starts(running, agent, plan, plan.calm_s, on_event=begins)
+    storm = await storms[0]
+    await crowd.order("close", timeout_s=5.0)
+    problems = _problems(running, connected["errors"], storm["errors"], quiet["errors"], stormy["errors"])
+    return quiet, stormy, storm, problems
+
+
+async def tls(target: Target, cores: Cores, plan: Plan) -> Figures:
+    """What TLS adds to a connection and its boot, by the kind of the server's key; then a storm over TLS beside remote
+    starts. The baseline has no TLS."""
+    assert isinstance(target, Platform)
+    costs: dict[str, float] = {}
+    async with (
+        target.running(with_api=True, with_tls=True) as running,
+        Agent.started(cores) as agent,
+        Agent.started(cores) as crowd,
+    ):
+        for kind, url, suite in (("warm", running.tls_url, None), ("plain", running.url, None), *(
+            (kind, running.tls_url, suite) for kind, suite in TLS_SUITES.items()
+        )):  # fmt: skip
+            await crowd.order("fleet", url=url, compression=False, suite=suite)
+            before = cpu_seconds(running.processes)
+            connected = await _connect(crowd, 0, plan.tls_each, TLS_RATE)
+            costs[kind] = (cpu_seconds(running.processes) - before) / max(1, connected["accepted"]) * 1e3
+            await crowd.order("close", timeout_s=5.0)
+        await agent.order("fleet", url=running.url, compression=False)
+        await crowd.order("fleet", url=running.tls_url, compression=False)
+        count = min(plan.tls_storm, plan.crowd)
+        quiet, stormy, storm, problems = await calm_and_storm(running, agent, crowd, plan, count)
+        await agent.order("close", timeout_s=5.0)
+    return {
+        "tls_problems": problems,
+        "plain_connection_ms": costs["plain"],
+        **{f"tls_{kind}_ms": costs[kind] - costs["plain"] for kind in TLS_SUITES},
+        "tls_storm_s": storm["seconds"],
+        "tls_storm_lost": count - storm["accepted"] + _starts_lost(quiet) + _starts_lost(stormy),
+        "tls_storm_start_p99_ms": stormy["on_wire"]["p99_ms"],
+        "tls_storm_slowdown": stormy["on_wire"]["p99_ms"] / quiet["on_wire"]["p99_ms"],
+        "tls": {"costs_ms": costs, "quiet": quiet, "stormy": stormy, "storm": storm},
     }

@@ -11,7 +11,7 @@ from typing import Any
 from bench.phases import Figures
 from bench.rows import FAIL, Result, Row
 
-PHASES = ("metering", "few", "idle", "command", "calm")
+PHASES = ("metering", "few", "idle", "command", "calm", "tls")
 CROWDED = 0.1  # of a core
 STARVED_MS = 20.0
 COLUMNS = ("row", "platform", "baseline", "ratio", "must", "aim", "verdict")

@@ -81,6 +81,14 @@ NATION = (
     Row("calm", "remote start to the wire, p99", "remote_start_p99_ms", "ms"),
     Row("calm", "the same while all others connect", "storm_start_p99_ms", "ms"),
     Row("calm", "in the storm, × quiet", "storm_slowdown", "×", "value", 3, 2, none_of="remote_start_lost"),
+    Row("tls", "connection and boot without TLS, CPU", "plain_connection_ms", "ms"),
+    Row("tls", "TLS adds, ECDSA certificate", "tls_ecdsa_ms", "ms"),
+    Row("tls", "TLS adds, RSA certificate", "tls_rsa_ms", "ms"),
+    Row(
+        "tls", "1,000 connect over TLS and boot at once", "tls_storm_s", "s", "value", 30, 10, none_of="tls_storm_lost"
+    ),
+    Row("tls", "remote start to the wire in that, p99", "tls_storm_start_p99_ms", "ms"),
+    Row("tls", "in the storm over TLS, × quiet", "tls_storm_slowdown", "×", "value", 3, 2, none_of="tls_storm_lost"),
 )
 
 _SEEN = "pages_wrong"  # pages that do not add up to the sessions the reader may see

@@ -96,6 +96,7 @@ class Running:
     api_url: str = ""
     token: str = ""
     profiled: bool = False
+    tls_url: str = ""
 
     def edge(self, event: str) -> None:
         """Tell a profiled server that the measured window begins or ends."""
@@ -153,12 +154,14 @@ class Platform:
         self._profile = profile
 
     @contextlib.asynccontextmanager
-    async def running(self, with_api: bool = False) -> AsyncIterator[Running]:
-        """Fresh server processes on the kept database."""
-        ocpp_port, api_port = free_port(), free_port()
+    async def running(self, with_api: bool = False, with_tls: bool = False) -> AsyncIterator[Running]:
+        """Fresh server processes on the kept database. The port with TLS has certificates of the platform's own
+        authority, one with each kind of key."""
+        ocpp_port, api_port, tls_port = free_port(), free_port(), free_port()
         environment = self._registry.environment | {
             "UNIEV_OCPP_HOST": HOST,
             "UNIEV_OCPP_PORT": str(ocpp_port),
+            **({"UNIEV_OCPP_TLS_PORT": str(tls_port)} if with_tls else {}),
             "UNIEV_API_HOST": HOST,
             "UNIEV_API_PORT": str(api_port),
             "UNIEV_API_URL": f"http://{HOST}:{api_port}",
@@ -169,7 +172,7 @@ class Platform:
             with self._cores.starting_on(self._cores.server):
                 arguments = [sys.executable, *profiler, str(ROOT / "backend/ocpp_server.py")]
                 programs.append(Program("OCPP server", arguments, environment, self._directory / "ocpp.log"))
-            await programs[0].listens(ocpp_port)
+            await programs[0].listens(tls_port if with_tls else ocpp_port)
             if with_api:
                 programs.append(self._api(api_port, environment))
                 await programs[1].listens(api_port)
@@ -185,6 +188,7 @@ class Platform:
                 api_url,
                 token,
                 profiled=self._profile is not None,
+                tls_url=f"wss://{HOST}:{tls_port}" if with_tls else "",
             )
         finally:
             for program in reversed(programs):

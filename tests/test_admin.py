@@ -118,6 +118,28 @@ def test_the_doctor_says_what_is_missing(capsys: pytest.CaptureFixture[str]) -> 
     assert not any("people" in line for line in lines)
 
 
+def test_events_that_were_given_up_are_told_and_tried_again(
+    capsys: pytest.CaptureFixture[str], settings: Settings
+) -> None:
+    assert settings.database_url is not None
+    insert = (
+        "insert into public.outbox (topic, payload, tries, last_error, given_up_at) "
+        "select 'session.ended', '{}', 9, 'ValueError: no', now() from generate_series(1, 3)"
+    )
+    run_sync(execute(settings.database_url.get_secret_value(), insert))
+    assert _run("events") == 0
+    told = capsys.readouterr()
+    assert told.out.count("after 9 tries: ValueError: no") == 3 and "3 events were given up" in told.err
+    first = told.out.split()[0]
+
+    assert _run(f"events --retry {first}") == 0
+    assert capsys.readouterr().out == "1 events are tried again.\n"
+    assert _run("events --retry") == 0
+    assert capsys.readouterr().out == "2 events are tried again.\n"
+    _run("events")
+    assert "0 events were given up" in capsys.readouterr().err
+
+
 def test_the_doctor_names_people_of_the_demo(capsys: pytest.CaptureFixture[str], settings: Settings) -> None:
     assert settings.database_url is not None
     insert = (

@@ -11,12 +11,15 @@ import secrets
 from collections.abc import Mapping
 from typing import Any, Final
 
+from backend.domain.errors import InvalidInput
+
 HIDDEN: Final = "***"
 _KEY_BYTES: Final = 20  # 16–20 (whitepaper A01.FR.02)
 _MOVES_FILES: Final = {"UpdateFirmware", "SignedUpdateFirmware", "GetDiagnostics", "GetLog"}
 _LINK = re.compile(r"(/files/(?:firmware|uploads)/)[\w-]{16,}").sub
 _TOLD_LINK = re.compile(rb"(/files\\?/(?:firmware|uploads)\\?/)[\w-]{16,}").sub  # some write \/ for /
 _LEAST_ECHO: Final = 8  # a shorter value might stand anywhere in an answer
+_KEY_FORM = re.compile(r"(?:[0-9A-Fa-f]{2}){16,20}", re.ASCII).fullmatch
 _IS_SECRET = re.compile(r"authorizationkey|password|secret", re.IGNORECASE).search
 
 
@@ -80,6 +83,18 @@ def with_fresh_password(action: str, payload: dict[str, Any]) -> dict[str, Any]:
     if not _sets_password(action, payload) or payload.get("value") != HIDDEN:
         return payload
     return {**payload, "value": secrets.token_hex(_KEY_BYTES)}
+
+
+def check_password(action: str, payload: Mapping[str, Any]) -> None:
+    """Raises InvalidInput for a password that a charger might take otherwise than it is meant, and not come back: it
+    travels as the hexadecimal of 16–20 bytes (whitepaper A01), or as HIDDEN, which asks the platform to make one."""
+    value = str(payload.get("value", ""))
+    if _sets_password(action, payload) and value != HIDDEN and not _KEY_FORM(value):
+        detail = (
+            "An AuthorizationKey is 16 to 20 bytes in hexadecimal: 32 to 40 digits. POST …/password-rotation makes one "
+            "that nobody sees; POST …/password keeps one that is entered at the charger."
+        )
+        raise InvalidInput(detail, members=[("value", detail)])
 
 
 def _sets_password(action: str, payload: Mapping[str, Any]) -> bool:

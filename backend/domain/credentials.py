@@ -24,12 +24,13 @@ class Shown(NamedTuple):
 
 class Known(NamedTuple):
     """What is stored of the charger. `pending_hashes`: passwords on their way to it. `certificate_id`: of the shown
-    certificate, if it was signed for this charger, is in its time, and not revoked."""
+    certificate, if it was signed for this charger, is in its time, and not revoked; `certificate_revoked`: it was."""
 
     security_profile: int
     password_hash: str | None
     pending_hashes: Sequence[str] = ()
     certificate_id: str | None = None
+    certificate_revoked: bool = False
 
     @property
     def least(self) -> int:
@@ -46,7 +47,7 @@ class Proof(NamedTuple):
 
 
 class NotProven(Exception):
-    """`reason`: password, certificate or tls."""
+    """`reason`: password, tls, certificate (none), or certificate_other_name, …_unknown, …_revoked."""
 
     def __init__(self, reason: str, sentence: str) -> None:
         super().__init__(sentence)
@@ -57,7 +58,7 @@ class NotProven(Exception):
 def prove(charger_id: str, known: Known, shown: Shown) -> Proof:
     """Raises NotProven. A certificate that does not hold is refused even where none is asked for."""
     if shown.names is not None and (shown.names != (charger_id,) or known.certificate_id is None):
-        raise NotProven("certificate", "This certificate is not valid for this charger.")
+        raise NotProven(_flaw(charger_id, known, shown), "This certificate is not valid for this charger.")
     used = _matching(known, shown.password)
     profile = _profile(shown, used is not None)
     least = known.least
@@ -68,6 +69,13 @@ def prove(charger_id: str, known: Known, shown: Shown) -> Proof:
     if least >= BASIC and profile < BASIC:
         raise NotProven("password", "Wrong or missing password.")
     return Proof(profile, used, known.certificate_id if shown.names is not None else None)
+
+
+def _flaw(charger_id: str, known: Known, shown: Shown) -> str:
+    """What is wrong with a certificate that was shown. Its owner gets one sentence for all of these."""
+    if shown.names != (charger_id,):
+        return "certificate_other_name"
+    return "certificate_revoked" if known.certificate_revoked else "certificate_unknown"
 
 
 def _profile(shown: Shown, knows_password: bool) -> int:

@@ -28,9 +28,11 @@ from backend.ocppj.connection import Connection, Dialect
 from backend.ocppj.delivery import Delivery
 from backend.ocppj.gate import Gate, Knock, Refused, identity
 from backend.ocppj.moderation import Moderation
+from backend.ocppj.refusals import TlsFailures
 from backend.ocppj.registry import Registry
 from backend.ocppj.socket import ChargerSocket, Peer, header
 from backend.ocppj.tls import TlsPort, peer_certificate
+from backend.ocppj.tls_link import TlsLink
 from backend.services.alarms import Alarms
 from backend.services.intake.facts import Intake
 from backend.services.intake.lane import Lane
@@ -45,6 +47,7 @@ _SLOTS: Final = 60  # of the wheel that pings
 _SHARES: Final = 12  # of the chargers, whose life signs are stored in turn
 # The kernel doubles it. What a flood may fill at once, and what a peer that does not read may hold.
 _KERNEL_BUFFERS: Final = {SO_RCVBUF: 8 << 10, SO_SNDBUF: 64 << 10}
+_TLS_STEPS: Final = 2  # at once: a signature costs up to a millisecond of a pass of the loop
 _BACKLOG: Final = 4096  # the loop takes one or two a pass; a fuller queue of the kernel would drop handshakes
 
 
@@ -84,7 +87,8 @@ class OcppServer:
         )
         self._alarms, self._quirks, self._treatments = alarms, quirks, treatments
         self._conduct = Conduct(nodes.name)
-        self._door = Door()
+        self._door, self._tls_door = Door(), Door(_TLS_STEPS)
+        self._tls_failures = TlsFailures(gate.refusals, nodes.name)
         self._sockets_made = 0
         self._shy: set[ChargerSocket] = set()  # not admitted yet
         self._wheel: list[set[ChargerSocket]] = [set() for _ in range(_SLOTS)]
@@ -118,10 +122,11 @@ class OcppServer:
         self, loop: asyncio.AbstractEventLoop, host: str, port: int, context: ssl.SSLContext | None = None
     ) -> int:
         """The port in use."""
-        server = await loop.create_server(
-            lambda: self._socket(loop), host, port, backlog=_BACKLOG, reuse_address=True, ssl=context,
-            ssl_handshake_timeout=self._pace.shy_for if context else None,
-        )  # fmt: skip
+        plain = partial(self._socket, loop)
+        factory = (
+            plain if context is None else lambda: TlsLink(plain(), context, self._tls_door, self._tls_failures.note)
+        )
+        server = await loop.create_server(factory, host, port, backlog=_BACKLOG, reuse_address=True)
         self._listeners.append(server)
         for listener in server.sockets:
             for option, size in _KERNEL_BUFFERS.items():
@@ -154,9 +159,10 @@ class OcppServer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for socket in self._sockets():
             socket.abort()
-        with suppress(TimeoutError):
+        with suppress(TimeoutError, DomainError):
             async with asyncio.timeout(3):
                 await self._lane.drain()
+                await self._nodes.end()
 
     # -- handshake
 
@@ -206,6 +212,9 @@ class OcppServer:
 
     def _on_closed(self, connection: Connection) -> None:
         self._registry.remove(connection)
+        self._spawn_disconnect(connection)
+
+    def _spawn_disconnect(self, connection: Connection) -> None:
         at = datetime.now(UTC)
         self._spawn(partial(self._intake.disconnect, connection.charger_id, connection.connection_id, at))
 
@@ -257,7 +266,8 @@ class OcppServer:
                 if hash(connection.charger_id) % _SHARES == share and connection.socket.heard_at >= told[share]
             ]
             try:
-                await self._nodes.beat(self.stats())
+                if await self._nodes.beat(self.stats()):
+                    await self._reclaim()
                 if refused := self._gate.refusals.take():
                     await self._nodes.refused(refused)
                 if heard:
@@ -267,11 +277,18 @@ class OcppServer:
                 log.warning("life signs not stored: %s", error.detail)
             await asyncio.sleep(self._pace.tell_every)
 
+    async def _reclaim(self) -> None:
+        held = list(self._registry)
+        await self._nodes.reclaim([(one.charger_id, one.connection_id) for one in held])
+        for connection in held:
+            if connection.closed:  # meanwhile: what was told of it may have come too early
+                self._spawn_disconnect(connection)
+
     async def _alert(self) -> None:
         """Tells of those who misbehave."""
         while True:
             await asyncio.sleep(self._pace.tell_every)
-            if seen := self._conduct.take():
+            if seen := [*self._conduct.take(), *self._tls_failures.take()]:
                 await _stored_in_the_end(partial(self._alarms.report, seen, uuid4()))
 
     def _dismiss(self, charger_ids: list[str]) -> None:
@@ -283,7 +300,8 @@ class OcppServer:
         """Counters for operators."""
         return {"connections": len(self._registry), "log_dropped": self._message_log.dropped,
                 "batches": self._lane.batches, "rows": self._lane.rows, "waiting_at_door": len(self._door),
-                **({"tls_port": self.tls_port} if self.tls_port else {})}  # fmt: skip
+                **({"tls_port": self.tls_port, "tls_failures": self._tls_failures.total}
+                   if self.tls_port else {})}  # fmt: skip
 
 
 def _knock(socket: ChargerSocket, request: Request) -> Knock:

@@ -1,4 +1,4 @@
-"""TLS of the OCPP port: the suites of the security whitepaper, and what a client certificate says."""
+"""TLS of the OCPP port: the suites of the security whitepaper, what a client certificate says, why one is refused."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ import ssl
 import tempfile
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
 
 from backend.domain.errors import DomainError, InvalidInput
 from backend.services.pki.authority import ServerPair
@@ -27,12 +30,77 @@ SUITES: Final = (
 )
 _LOOK_EVERY_S: Final = 600.0
 
+# Why a handshake failed, in the words of `gate_refusals`: by OpenSSL's verdict on the client's certificate …
+_VERDICTS: Final = {
+    9: "certificate_early", 10: "certificate_expired", 2: "certificate_untrusted", 7: "certificate_untrusted",
+    18: "certificate_untrusted", 19: "certificate_untrusted", 20: "certificate_untrusted", 21: "certificate_untrusted",
+}  # fmt: skip
+# … or by its name of the error. An alert tells what the other end thinks of our certificate.
+_ERRORS: Final = {
+    "UNSUPPORTED_PROTOCOL": "tls_version",
+    "VERSION_TOO_LOW": "tls_version",
+    "TLSV1_ALERT_PROTOCOL_VERSION": "tls_version",
+    "NO_SHARED_CIPHER": "tls_suites",
+    "NO_SUITABLE_SIGNATURE_ALGORITHM": "tls_suites",
+    "NO_SHARED_SIGNATURE_ALGORITHMS": "tls_suites",
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": "tls_suites",
+    "TLSV1_ALERT_UNKNOWN_CA": "platform_untrusted",
+    "SSLV3_ALERT_BAD_CERTIFICATE": "platform_untrusted",
+    "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE": "platform_untrusted",
+    "SSLV3_ALERT_CERTIFICATE_REVOKED": "platform_untrusted",
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "platform_untrusted",
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": "platform_untrusted",
+    "HTTP_REQUEST": "not_tls",
+}
+_TLS_1_3: Final = 0x0304
+_HANDSHAKE, _CERTIFICATE = 22, 11  # a record's kind, a message's kind (RFC 8446 §5.1, §4)
+
 
 class PeerCertificate(NamedTuple):
     """A client certificate whose chain holds. `fingerprint`: SHA-256 of its DER form, hexadecimal."""
 
     names: tuple[str, ...]
     fingerprint: str
+
+
+class Handshake(ssl.SSLObject):
+    """A server's TLS session that keeps the Certificate message of the client until it is over: of a certificate that
+    is refused, OpenSSL tells nothing afterwards."""
+
+    message = b""
+    tls_1_3 = False
+
+    @property
+    def claimed(self) -> str | None:
+        """The common name in the certificate that was shown, proven or not; None without one such name."""
+        try:
+            shown = x509.load_der_x509_certificate(_first_certificate(self.message, self.tls_1_3))
+            [name] = shown.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        except Exception:  # whatever strangers put into it: then it names nobody
+            return None
+        return str(name.value) if str(name.value).isprintable() else None
+
+
+def _first_certificate(message: bytes, tls_1_3: bool) -> bytes:
+    """DER, out of a Certificate message (RFC 5246 §7.4.2, RFC 8446 §4.4.2); empty if there is none."""
+    start = 4 + (1 + message[4] if tls_1_3 and len(message) > 4 else 0) + 3
+    end = start + 3 + int.from_bytes(message[start : start + 3])
+    return message[start + 3 : end]
+
+
+def _keep_certificate(
+    connection: Handshake, direction: str, version: int, content: int, kind: int, data: bytes
+) -> None:
+    """Called by the library with each message of a handshake."""
+    if direction == "read" and content == _HANDSHAKE and kind == _CERTIFICATE:
+        connection.message, connection.tls_1_3 = bytes(data), version == _TLS_1_3
+
+
+def refusal_reason(error: ssl.SSLError) -> str:
+    """Why a handshake failed, as `gate_refusals` names it."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _VERDICTS.get(error.verify_code, "certificate_unfit")
+    return _ERRORS.get(error.reason or "", "tls_broken")
 
 
 class TlsPort:
@@ -67,6 +135,8 @@ def client_checking_context(roots_pem: str) -> ssl.SSLContext:
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
     context.load_verify_locations(cadata=roots_pem)
     context.verify_mode = ssl.CERT_OPTIONAL
+    context.sslobject_class = Handshake
+    context._msg_callback = _keep_certificate  # type: ignore[attr-defined]  # of the library, though not in its manual
     return context
 
 

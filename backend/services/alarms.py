@@ -42,7 +42,11 @@ class Alarm(Record):
     kind: str = Field(
         description="What is wrong: `flooding` (more messages than a charger may send), `malformed` (frames that are "
         "no OCPP), `oversized` (frames beyond 1 MiB), `not_reading` (takes no answers), `silent` (connected, but "
-        "nothing comes), `reconnecting` (connects again and again), `dawdling` (connects without asking for anything). "
+        "nothing comes), `reconnecting` (connects again and again), `dawdling` (connects without asking for anything), "
+        "`tls_refused` (TLS fails; `detail.reason`: `certificate_…` as in a charger's refusals, `tls_version`, "
+        "`tls_suites` (none in common), `platform_untrusted` (it does not accept the platform's certificate), "
+        "`tls_left` (it broke off), `not_tls`; `detail.claimed`: the name in its certificate), "
+        "`event_given_up` (the platform could not react to an event; `detail.topic`, `detail.event_id`). "
         "More kinds will come."
     )
     charger_id: str | None = Field(description="The charger; null if it did not say who it is.")

@@ -84,7 +84,11 @@ class Campaign(Record):
     max_failures: int | None = Field(description="More failures than this pause the campaign.")
     max_failed_share: float | None = Field(description="A larger share of failures among all chargers pauses it.")
     only_idle: bool = Field(description="Whether a charger is begun at only while no session runs.")
-    timeout_s: int = Field(description="Time for a charger to be reached, and again to finish, in seconds.")
+    timeout_s: int = Field(
+        description="Time for a charger to be reached, and again to finish, in seconds. A new password is finished "
+        "when the charger has connected with it; one that was only accepted (`reason`: `accepted`) is `unproven` after "
+        "that time, and a failure."
+    )
     state: CampaignState = Field(description="Where it stands.")
     state_reason: str | None = Field(description="Why it is paused or aborted: `by_hand`, or which budget was used up.")
     wave: int = Field(description="The present wave, from 1; 0 before the start.")
@@ -110,7 +114,7 @@ class TargetBase(Record):
     model: str | None = Field(description="Model.")
     firmware_version: str | None = Field(description="Firmware it runs now.")
     wave: int = Field(description="Its wave; 0: left out from the beginning.")
-    reason: str | None = Field(description="Why it is left out, or what went wrong.")
+    reason: str | None = Field(description="Why it is left out, or what went wrong; how far it is.")
     changes: list[dict[str, Any]] = Field(description="What would change, or was to: `key`, `from`, `to`.")
 
 

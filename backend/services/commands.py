@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from backend.database import Database
 from backend.domain.caller import Caller
-from backend.domain.configuration import hide_in_call
+from backend.domain.configuration import check_password, hide_in_call
 from backend.domain.errors import Conflict, NotFound
 from backend.domain.scope import Scope
 from backend.services.chargers import Chargers
@@ -106,8 +106,10 @@ class Commands:
     ) -> Command:
         """Asks `action` of a charger; the same idempotency key gives the same command again.
 
-        Raises NotFound (`charger_not_found`), ChargerOffline, Conflict (`idempotency_conflict`).
+        Raises NotFound (`charger_not_found`), ChargerOffline, Conflict (`idempotency_conflict`), InvalidInput (a
+        password of the wrong form).
         """
+        check_password(action, payload)
         arguments = {
             "p_charger_id": charger_id,
             "p_action": action,

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import secrets
+import socket
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
 from backend.database import SYSTEM, Database
+
+
+def node_name(port: int) -> str:
+    """A name for this process alone: machines, containers above all, may share name and port."""
+    return f"{socket.gethostname()}:{port}-{secrets.token_hex(4)}"
 
 
 class Nodes:
@@ -17,12 +24,22 @@ class Nodes:
         self.name = name
 
     async def begin(self) -> None:
-        """A new life of this node: the sockets of the former one are gone."""
+        """This node begins to live."""
         await self._beat(True, {})
 
-    async def beat(self, stats: dict[str, Any]) -> None:
-        """Alive; `stats` are counters shown to operators, among them `log_dropped`."""
-        await self._beat(False, stats)
+    async def beat(self, stats: dict[str, Any]) -> bool:
+        """Alive; `stats` are counters shown to operators, among them `log_dropped`. True: others may have
+        believed it dead, and released its sockets, which are to be reclaimed."""
+        return await self._beat(False, stats)
+
+    async def reclaim(self, sockets: Collection[tuple[str, str]]) -> None:
+        """These (charger id, connection id) are open after all, unless the charger has come to another node since."""
+        rows = [{"charger_id": charger_id, "connection_id": connection_id} for charger_id, connection_id in sockets]
+        await self._database.call("reclaim_connections", {"p_node": self.name, "p_rows": rows}, scope=SYSTEM)
+
+    async def end(self) -> None:
+        """This node lives no more; nor do its sockets. Of one that cannot say so the others find out."""
+        await self._database.call("end_node", {"p_node": self.name}, scope=SYSTEM)
 
     async def touch(self, charger_ids: Collection[str], at: datetime) -> list[str]:
         """These chargers were heard of by `at`. Returns those among them that are registered no more."""
@@ -38,7 +55,8 @@ class Nodes:
         told = [{**row, "node": self.name} for row in rows]
         await self._database.call("record_refusals", {"p_rows": told}, scope=SYSTEM)
 
-    async def _beat(self, started: bool, stats: dict[str, Any]) -> None:
-        await self._database.call(
+    async def _beat(self, started: bool, stats: dict[str, Any]) -> bool:
+        doubted: bool = await self._database.call(
             "beat_node", {"p_node": self.name, "p_started": started, "p_stats": stats}, scope=SYSTEM
         )
+        return doubted

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, NamedTuple
 
 from backend.database import SYSTEM, Database
 from backend.domain.errors import DatabaseUnavailable
@@ -14,11 +14,27 @@ log = logging.getLogger(__name__)
 
 Payloads = list[dict[str, Any]]
 
+MOST_TRIES: Final = 9
+_FIRST_PAUSE_S: Final = 15  # then 30, 60, … : two hours in all
+
+
+class GivenUp(NamedTuple):
+    """An event that could not be reacted to. `created_at` and `given_up_at`: ISO 8601, UTC."""
+
+    id: int
+    topic: str
+    payload: dict[str, Any]
+    tries: int
+    last_error: str
+    created_at: str
+    given_up_at: str
+
 
 class Outbox:
     """Claims events under a lease, runs the reactions of their topic, and marks them as published.
 
-    A crash between reaction and mark repeats the reaction, which must therefore be idempotent.
+    A crash between reaction and mark repeats the reaction, which must therefore be idempotent. An event whose reaction
+    fails is tried again after ever longer pauses, MOST_TRIES times; then it is given up, and an alarm says so.
     """
 
     def __init__(self, database: Database, *, batch: int = 500, lease_s: int = 30) -> None:
@@ -43,25 +59,48 @@ class Outbox:
             topics: dict[str, Payloads] = defaultdict(list)
             for event in events:
                 topics[event["topic"]].append(event)
-            done = [number for topic, told in topics.items() for number in await self._published(topic, told)]
+            failed: list[dict[str, Any]] = []
+            done = [number for topic, told in topics.items() for number in await self._published(topic, told, failed)]
             await self._database.call("settle_outbox", {"p_ids": done}, scope=SYSTEM)
+            if failed:
+                arguments = {"p_rows": failed, "p_most": MOST_TRIES, "p_first_s": _FIRST_PAUSE_S}
+                await self._database.call("fail_outbox", arguments, scope=SYSTEM)
             total += len(done)
         return total
 
-    async def _published(self, topic: str, events: Payloads) -> list[int]:
-        """The numbers of those that were reacted to. One that cannot be is found by halving, and comes again when its
-        lease is over: events of others do not wait for it."""
+    async def given_up(self, limit: int) -> list[GivenUp]:
+        """The oldest of those that are tried no more."""
+        rows = await self._database.select(
+            "outbox", scope=SYSTEM, columns=",".join(GivenUp._fields), where=[("given_up_at", "gt", "-infinity")],
+            order=[("id", "asc")], limit=limit,
+        )  # fmt: skip
+        return [GivenUp(**row) for row in rows]
+
+    async def retry(self, numbers: Sequence[int] | None) -> int:
+        """Tries these again, of those that were given up (None: all); returns how many."""
+        count: int = await self._database.call(
+            "retry_outbox", {"p_ids": None if numbers is None else list(numbers)}, scope=SYSTEM
+        )
+        return count
+
+    async def _published(self, topic: str, events: Payloads, failed: list[dict[str, Any]]) -> list[int]:
+        """The numbers of those that were reacted to. One that cannot be is found by halving and put into `failed`:
+        events of others do not wait for it."""
         try:
             if reaction := self._reactions.get(topic):
                 await reaction([event["payload"] for event in events])
         except DatabaseUnavailable:
             raise
-        except Exception:
+        except Exception as error:
             if len(events) == 1:
-                log.exception("event %s (%s) cannot be reacted to", events[0]["id"], topic)
+                [event] = events
+                log.exception("event %s (%s) cannot be reacted to, try %d", event["id"], topic, event["tries"] + 1)
+                told = f"{type(error).__name__}: {error}".replace("\0", "")
+                failed.append({"id": event["id"], "tries": event["tries"], "error": told})
                 return []
             middle = len(events) // 2
-            return [*await self._published(topic, events[:middle]), *await self._published(topic, events[middle:])]
+            halves = (events[:middle], events[middle:])
+            return [number for half in halves for number in await self._published(topic, half, failed)]
         return [event["id"] for event in events]
 
     async def _claim(self) -> list[dict[str, Any]]:

@@ -37,6 +37,23 @@ class Retention:
             log.info("past their time: %s uploaded logs", removed)
         return total
 
+    async def sweep(self) -> int:
+        """Deletes contents whose job is gone, with its charger for example; returns how many.
+
+        Raises StorageUnavailable; they are deleted next time.
+        """
+        total = 0
+        while left := await self._database.select(
+            "contents_left_behind", scope=SYSTEM, columns="content_name", order=[("content_name", "asc")],
+            limit=_FILES_AT_ONCE,
+        ):  # fmt: skip
+            for one in left:
+                await self._storage.delete(one["content_name"])
+                where = [("content_name", "eq", one["content_name"])]
+                await self._database.delete("contents_left_behind", scope=SYSTEM, where=where, columns="content_name")
+            total += len(left)
+        return total
+
     async def _rows(self) -> dict[str, int]:
         arguments = {"p_days": self._days, "p_limit": _ROWS_AT_ONCE}
         gone: dict[str, int] = await self._database.call("expire_data", arguments, scope=SYSTEM)

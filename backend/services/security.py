@@ -73,9 +73,15 @@ class Obstacles(BaseModel):
 
 
 class Refusal(BaseModel):
-    """Handshakes that were refused for one reason."""
+    """Handshakes that were refused for one reason. Those that failed within TLS are the charger's if its name stands in
+    the certificate that was shown."""
 
-    reason: str = Field(description="`password`, `certificate` or `tls`.")
+    reason: str = Field(
+        description="`password` (wrong or missing), `tls` (came without), `certificate` (missing), "
+        "`certificate_other_name`, `certificate_unknown`, `certificate_revoked`, `certificate_expired`, "
+        "`certificate_early` (not valid yet), `certificate_untrusted` (of another authority), `certificate_unfit` (not "
+        "made for clients, or otherwise wrong); or another reason of the alarm `tls_refused`."
+    )
     refused_count: int = Field(description="How many.")
     first_at: datetime = Field(description="The first (UTC).")
     last_at: datetime = Field(description="The last (UTC).")

@@ -36,10 +36,17 @@ def page(viewer: Viewer) -> None:
     csv_button(rows, FIELDS, "alarms", more=answer.more)
 
 
+def _words(row: dict[str, Any]) -> Markup:
+    """What is wrong, and why, where the platform knows it."""
+    why = f"security.reason.{row['detail'].get('reason')}"
+    told = Markup("<b>{}</b>").format(kind_word(row["kind"]))
+    return told + Markup("<br>{}").format(t(why)) if known(why) else told
+
+
 def _row(row: dict[str, Any], viewer: Viewer) -> Markup:
     charger = row["charger_id"]
     return line(
-        Markup("<b>{}</b>").format(kind_word(row["kind"])),
+        _words(row),
         link("charger", charger, charger=charger) if charger else row["remote_address"] or "–",
         f.number(row["count"], viewer.language),
         ago(row["opened_at"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from cryptography import x509
 
 from backend.database import SYSTEM
@@ -36,6 +37,34 @@ async def test_a_rotation_tells_no_password(world: World) -> None:
     assert queued.status_code == again.status_code == 202
     assert queued.json()["command"]["id"] == again.json()["command"]["id"]
     assert queued.json()["command"]["payload"] == {"key": "AuthorizationKey", "value": "***"}
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "short", "0123456789abcdef", "ab" * 15, "ab" * 21, "ab" * 16 + "c", "x" * 32, "ab " * 16, "\uff11" * 32],
+)
+async def test_a_password_that_a_charger_might_misread_locked_it_out(world: World, value: str) -> None:
+    client, charger = await world.client("cpo_admin"), world.own.charger_id
+    for key in ("AuthorizationKey", "authorizationkey"):
+        change = {"key": key, "value": value}
+        path = f"/api/chargers/{charger}/commands/ChangeConfiguration?queue=true"
+        refused = await client.post(path, json=change)
+        asked = {"charger_id": charger, "command": "UPDATE_CONFIG", **change}
+        first_edition = await client.post("/api/evse/command?queue=true", json=asked)
+
+        for answer in (refused, first_edition):
+            assert (answer.status_code, answer.json()["errors"][0]["member"]) == (422, "value")
+            assert "password-rotation" in answer.json()["detail"]
+    assert await world.database.select("commands", scope=SYSTEM, where=[("action", "eq", "ChangeConfiguration")]) == []
+
+
+@pytest.mark.parametrize("value", ["ab" * 16, "AB" * 20, "***"])
+async def test_a_password_of_the_standards_form_is_sent_and_not_kept(world: World, value: str) -> None:
+    client, charger = await world.client("cpo_admin"), world.own.charger_id
+    path = f"/api/chargers/{charger}/commands/ChangeConfiguration?queue=true"
+    sent = await client.post(path, json={"key": "AuthorizationKey", "value": value})
+
+    assert (sent.status_code, sent.json()["command"]["payload"]["value"]) == (202, "***")
 
 
 async def test_a_profile_names_what_it_lacks(world: World) -> None:

@@ -74,6 +74,17 @@ def test_postgresql_has_a_line_of_its_own(run: tuple[str, dict[str, Any]]) -> No
     assert "PostgreSQL CPU per MeterValues" in table
 
 
+def test_tls_is_measured_by_kind_of_key_and_in_a_storm(tmp_path: Path) -> None:
+    saved = tmp_path / "latest.json"
+    sizes = ("--scale", "nation", "--rows", "tls", "--only", "platform", "--save", str(saved))
+    done = subprocess.run(_command(*sizes), cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    figures = json.loads(saved.read_text())["nation"]["platform"]
+    assert figures["tls_storm_lost"] == 0, figures["tls_problems"]
+    assert figures["tls"]["storm"]["accepted"] == CHARGERS
+    assert set(figures["tls"]["costs_ms"]) == {"warm", "plain", "ecdsa", "rsa"}
+
+
 def test_a_storm_beside_commands_and_a_few_chargers_are_measured(tmp_path: Path) -> None:
     saved = tmp_path / "latest.json"
     sizes = ("--scale", "nation", "--rows", "flat,calm", "--only", "platform", "--save", str(saved))

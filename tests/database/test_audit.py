@@ -59,6 +59,7 @@ NOT_AUDITED = {
     "held_profiles": "their command is audited",
     "local_list_entries": "as chargers hold them",
     "local_list_orders": "their commands are audited",
+    "contents_left_behind": "the platform's own",
     "log_jobs": "their command is audited",
     "login_attempts": "counted by the platform",
     "mails": "told by what they say",

@@ -48,12 +48,13 @@ def test_a_good_certificate_serves_every_profile(profile: int) -> None:
 )
 @pytest.mark.parametrize("profile", range(4))
 def test_a_name_that_is_not_exactly_the_identity_is_refused(profile: int, names: tuple[str, ...]) -> None:
-    assert outcome(Known(profile, OLD_HASH, certificate_id="c"), Shown(True, OLD, names)) == "certificate"
+    assert outcome(Known(profile, OLD_HASH, certificate_id="c"), Shown(True, OLD, names)) == "certificate_other_name"
 
 
 @pytest.mark.parametrize("profile", range(4))
 def test_a_certificate_that_is_not_in_the_books_is_refused(profile: int) -> None:
-    assert outcome(Known(profile, OLD_HASH), Shown(True, OLD, (ID,))) == "certificate"
+    assert outcome(Known(profile, OLD_HASH), Shown(True, OLD, (ID,))) == "certificate_unknown"
+    assert outcome(Known(profile, OLD_HASH, certificate_revoked=True), Shown(True, OLD, (ID,))) == "certificate_revoked"
 
 
 def test_the_old_password_and_those_on_their_way_are_good() -> None:

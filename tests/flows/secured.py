@@ -16,6 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from backend.database import SYSTEM, Database
 from backend.ocpp_server import tls_port
+from backend.ocppj.server import Pace
 from backend.services.outbox import Outbox
 from backend.services.pki import signing
 from backend.services.pki.authority import Authority
@@ -113,8 +114,10 @@ def client_certificate(
 
 
 @asynccontextmanager
-async def secured(database: Database, settings: Settings, dsn: str, folder: Path) -> AsyncIterator[Secured]:
+async def secured(
+    database: Database, settings: Settings, dsn: str, folder: Path, *, pace: Pace | None = None
+) -> AsyncIterator[Secured]:
     """As `running`, with a TLS port certified by the platform's own authority."""
     wanted = settings.model_copy(update={"ocpp_tls_port": 0})
-    async with running(database, wanted, dsn, tls=await tls_port(database, wanted)) as platform:
+    async with running(database, wanted, dsn, pace=pace, tls=await tls_port(database, wanted)) as platform:
         yield Secured(platform, folder)

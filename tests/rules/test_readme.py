@@ -117,7 +117,15 @@ def test_the_administrators_command_lines_are_understood() -> None:
     understood = {parser.parse_args(shlex.split(arguments.split("|")[0])).command for arguments in asked}
 
     making = {"create-user", "create-api-key", "create-cpo"}
-    assert understood == making | {"migrate", "seed-demo", "doctor", "mails", "rotate-secrets", "verify-audit"}
+    assert understood == making | {
+        "migrate",
+        "seed-demo",
+        "doctor",
+        "mails",
+        "events",
+        "rotate-secrets",
+        "verify-audit",
+    }
 
 
 def test_the_simulators_command_lines_are_understood() -> None:

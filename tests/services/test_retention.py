@@ -9,11 +9,13 @@ from typing import Any
 import asyncpg
 import pytest
 
-from backend.database import Database
+from backend.database import Database, Scope
+from backend.domain.caller import Caller
 from backend.domain.errors import StorageUnavailable
 from backend.domain.files import NoStorage
 from backend.domain.retention import CLASSES, DAYS, kept_days
 from backend.gateways.storage import DirectoryStorage
+from backend.services.directory import build_directory
 from backend.services.retention import Retention
 from tests.rules.test_readme import table
 from tests.rules.tree import text
@@ -106,6 +108,35 @@ async def test_an_uploaded_log_goes_with_its_file(
     await admin.execute(job.format("young", 91))
     await Retention(store, DirectoryStorage(tmp_path), {**DAYS, "uploaded_logs": 92}).expire()
     assert young.exists()
+
+
+async def test_the_logs_of_a_charger_that_was_deleted_stayed_in_the_storage(
+    store: Database, admin: asyncpg.Connection[Any], tmp_path: Path
+) -> None:
+    (tmp_path / "logs").mkdir()
+    gone, kept = tmp_path / "logs" / "gone", tmp_path / "logs" / "kept"
+    for file in (gone, kept):
+        file.write_bytes(b"log")
+    await admin.execute("update public.log_jobs set content_name = 'logs/kept'")
+    services = build_directory(store, "a secret of the tests, long enough")
+    people = Caller(Scope("cpo_admin", "00000000-0000-4000-8000-000000000001", OWNER), "Admin")
+    station = await services.stations.create(people, {"name": "There"}, OWNER)
+    charger = {"id": "SHORT", "current_type": "AC", "rated_power_w": 22_000, "station_id": station.id}
+    await services.chargers.create(people, charger, 1, None)
+    await admin.execute(
+        "insert into public.commands (cpo_id, charger_id, action, payload, expires_at)"
+        " values ($1, 'SHORT', 'GetDiagnostics', '{}', now())",
+        OWNER,
+    )
+    await admin.execute("update public.log_jobs set content_name = 'logs/gone' where charger_id = 'SHORT'")
+    await services.chargers.delete(people, "SHORT")
+
+    with pytest.raises(StorageUnavailable):
+        await Retention(store, NoStorage(), DAYS).sweep()
+    assert gone.exists()
+    assert await Retention(store, DirectoryStorage(tmp_path), DAYS).sweep() == 2  # one is the nation's
+    assert (gone.exists(), kept.exists()) == (False, True)
+    assert await Retention(store, DirectoryStorage(tmp_path), DAYS).sweep() == 0
 
 
 async def test_every_class_of_rows_is_one_that_people_were_told_of(admin: asyncpg.Connection[Any]) -> None:

@@ -122,10 +122,10 @@ async def test_boots_and_sockets_are_told_once_however_often_they_are_stored(
     assert newest.detail == {"vendor": "V", "model": "M", "firmware_version": "1.1", "firmware_before": "1.0"}
 
 
-async def test_a_server_that_was_killed_is_why_its_sockets_ended(store: Database, services: Directory) -> None:
+async def test_a_server_that_ended_is_why_its_sockets_ended(store: Database, services: Directory) -> None:
     await intake(store, connects=[socket(0, 0)])
-    await store.call("beat_node", {"p_node": "n", "p_started": True, "p_stats": {}}, scope=SYSTEM)
-    await store.call("beat_node", {"p_node": "n", "p_started": True, "p_stats": {}}, scope=SYSTEM)
+    await store.call("end_node", {"p_node": "n"}, scope=SYSTEM)
+    await store.call("end_node", {"p_node": "n"}, scope=SYSTEM)
     found = await entries(services, kind=TimelineKind.CONNECTION)
     assert told(found) == ["connected 0", "disconnected 0"]
     assert found[0].detail == {"server_restarted": True}

@@ -113,6 +113,7 @@ insert into public.driver_consents (driver_id, purpose, text_version, given, met
 insert into public.driver_tokens (driver_id, id_token_id, cpo_id, token_key, held_since)
     select '{DRIVER}', id, cpo_id, token_key, now() - interval '1 day' from public.id_tokens;
 insert into public.driver_cpos (driver_id, cpo_id) values ('{DRIVER}', '{OWNER}');
+insert into public.contents_left_behind (content_name) values ('logs/left');
 insert into public.outbox (cpo_id, topic, payload) values ('{OWNER}', 'session.started', '{{}}');
 insert into public.alarms (cpo_id, kind, charger_id, opened_at, last_seen_at, count)
     values ('{OWNER}', 'flooding', 'OWN', now(), now(), 1);

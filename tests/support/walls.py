@@ -73,6 +73,7 @@ PLACES: Final[Mapping[str, Place]] = MappingProxyType(
         "audit_log": Place(reads=P.AUDIT_READ),
         "cpo_applicant_tokens": Place("platform"),
         "cpo_registrations": Place("platform"),
+        "contents_left_behind": Place("platform"),
         "certificate_authority": Place("platform"),
         "certificate_requests": Place("platform"),
         "login_attempts": Place("platform"),

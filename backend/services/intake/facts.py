@@ -35,11 +35,15 @@ class GateFacts(NamedTuple):
     security_profile: int
     pending_hashes: list[str]
     certificate_id: str | None
+    certificate_revoked: bool
 
     @property
     def known(self) -> Known:
         """The credentials."""
-        return Known(self.security_profile, self.password_hash, self.pending_hashes, self.certificate_id)
+        return Known(
+            self.security_profile, self.password_hash, self.pending_hashes, self.certificate_id,
+            self.certificate_revoked,
+        )  # fmt: skip
 
 
 class Started(NamedTuple):

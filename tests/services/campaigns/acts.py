@@ -17,10 +17,15 @@ STRANGER = Scope("cpo_admin", "00000000-0000-4000-8000-000000000002", "99999999-
 CHARGERS = [f"CP-{number}" for number in range(1, 7)]
 
 
-async def connect(store: Database, *identities: str) -> None:
+def new_hash(charger_id: str) -> str:
+    """What is stored of the password that the OCPP server made for it."""
+    return f"sha256$00${charger_id}"
+
+
+async def connect(store: Database, *identities: str, **proof: str) -> None:
     rows = [
         {"charger_id": identity, "connection_id": f"11111111-1111-4111-8111-00000000000{identity[-1]}", "node": "n",
-         "protocol": "ocpp1.6", "remote_address": "192.0.2.7", "at": "2026-11-21T03:00:00Z"}
+         "protocol": "ocpp1.6", "remote_address": "192.0.2.7", "at": "2026-11-21T03:00:00Z", **proof}
         for identity in identities
     ]  # fmt: skip
     await store.call("intake", {"p_connects": rows}, scope=SYSTEM)
@@ -47,17 +52,25 @@ async def asked(owner: asyncpg.Connection[Any]) -> list[str]:
     return [row["charger_id"] for row in rows]
 
 
-async def answer(store: Database, owner: asyncpg.Connection[Any], outcome: str = "accepted", *only: str) -> list[str]:
-    """All that wait (or `only` those) get their command and answer it."""
+async def answer(
+    store: Database, owner: asyncpg.Connection[Any], outcome: str = "accepted", *only: str, use: bool = True
+) -> list[str]:
+    """All that wait (or `only` those) get their command and answer it; a new password they `use` at once."""
     rows = await owner.fetch(
         "update public.commands set status = 'sent', sent_at = now() where status = 'queued' "
-        "and (cardinality($1::text[]) = 0 or charger_id = any ($1::text[])) returning id, charger_id", list(only),
+        "and (cardinality($1::text[]) = 0 or charger_id = any ($1::text[])) "
+        "returning id, charger_id, payload ->> 'key' as key", list(only),
     )  # fmt: skip
     for row in rows:
+        if row["key"] == "AuthorizationKey":
+            expected = {"p_command_id": str(row["id"]), "p_password_hash": new_hash(row["charger_id"])}
+            assert await store.call("expect_password", expected, scope=SYSTEM)
         word = "Accepted" if outcome == "accepted" else "Rejected"
         settled = {"p_id": str(row["id"]), "p_status": outcome, "p_response": {"status": word}, "p_error_code": None,
                    "p_error_description": None, "p_expects_effect": False}  # fmt: skip
         await store.call("settle_command", settled, scope=SYSTEM)
+        if use and outcome == "accepted" and row["key"] == "AuthorizationKey":
+            await connect(store, row["charger_id"], password_hash=new_hash(row["charger_id"]))
     return sorted(row["charger_id"] for row in rows)
 
 

@@ -10,7 +10,7 @@ from backend.database import SYSTEM, Database
 from backend.services.campaigns import CampaignState
 from backend.services.directory import Directory
 from backend.services.records import PageRequest
-from tests.services.campaigns.acts import ADMIN, again, answer, asked, draft, results, states, step
+from tests.services.campaigns.acts import ADMIN, again, answer, asked, connect, draft, new_hash, results, states, step
 
 # -- configuration templates
 
@@ -133,3 +133,37 @@ async def test_firmware_from_elsewhere_is_done_when_the_version_is_told(
     await owner.execute("update public.chargers set firmware_version = '9', last_boot_at = now() where id = 'CP-1'")
     await step(store, 2)
     assert (await again(services, campaign)).state is CampaignState.FINISHED
+
+
+# -- passwords
+
+
+async def test_a_new_password_counts_when_the_charger_has_come_with_it(
+    services: Directory, store: Database, cpo_id: str, owner: asyncpg.Connection[Any]
+) -> None:
+    campaign = await draft(services, cpo_id, canary_size=0, wave_size=6, max_failures=2)
+    await services.campaigns.start(ADMIN, campaign.id, 6)
+    await step(store)
+    await answer(store, owner, "rejected", "CP-1")
+    await answer(store, owner, use=False)
+    await connect(store, "CP-2", password_hash=new_hash("CP-2"))
+    await services.security.set_password(ADMIN, "CP-3", "set by hand meanwhile!")
+    await step(store, 2)
+
+    def told(found: dict[str, Any]) -> dict[str, tuple[str, str | None]]:
+        return {name: (target.state.value, target.reason) for name, target in found.items()}
+
+    assert told(await results(services, campaign)) == {
+        "CP-1": ("failed", "rejected: Rejected"), "CP-2": ("succeeded", "proven"),
+        "CP-3": ("failed", "another_password"), **{f"CP-{n}": ("running", "accepted") for n in (4, 5, 6)},
+    }  # fmt: skip
+    await connect(store, "CP-4", password_hash=new_hash("CP-4"))
+    await owner.execute("update public.campaign_targets set begun_at = begun_at - interval '601 seconds'")
+    await step(store, 2)
+
+    found = told(await results(services, campaign))
+    assert (found["CP-4"], found["CP-5"], found["CP-6"]) == (("succeeded", "proven"), *[("failed", "unproven")] * 2)
+    paused = await again(services, campaign)
+    assert (paused.state, paused.state_reason) == ("paused", "budget: 4 of 6 failed")
+    effects = await owner.fetch("select charger_id from public.commands where effect = 'observed' order by 1")
+    assert [row["charger_id"] for row in effects] == ["CP-2", "CP-4"]

@@ -1,5 +1,5 @@
-"""The "limited user view", on both transports: of a driver a CPO sees name, contact by consent, car, battery, and what was
-charged at its own stations; nothing else, whatever it asks the database."""
+"""The "limited user view", on both transports: of a driver a CPO sees name, contact by consent, car, battery, and what
+was charged at its own stations; nothing else, whatever it asks the database."""
 
 # ruff: noqa: S608 (only constants of the tests go into the SQL)
 from __future__ import annotations

@@ -23,7 +23,7 @@ _ASKING, _DONE = "personal_deed", "personal_done"
 
 def offer(viewer: Viewer, driver_id: str) -> None:
     """What was done just now, and the buttons; none for a driver who does not exist or was erased."""
-    done: tuple[str, str] | None = st.session_state.get(_DONE)
+    done: tuple[str, str] | None = st.session_state.pop(_DONE, None)
     if done and done[0] == driver_id:
         st.success(done[1], icon=":material/check_circle:")
     found = find(viewer, f"/api/drivers/{driver_id}")

@@ -95,7 +95,7 @@ def test_a_consent_and_its_end_are_recorded(room: Room, nation: Nation) -> None:
 def test_a_driver_is_invited_and_the_invitation_withdrawn(room: Room, nation: Nation) -> None:
     driver, _ = driver_of(nation, "Komang Dewi")
     room(EMSV, "personal_data").run()
-    app = dialog(nation, "invite", driver)
+    app = dialog(nation, "invite", nation.get(EMSV, f"/api/drivers/{driver['id']}"))
     assert app.text_input("driver_email").value == ""  # not the contact, which a CPO has written
     app.text_input("driver_email").input("komang@driver.test")
     app.button("personal_confirm").click().run()

@@ -16,7 +16,7 @@ from backend.api.problems import responses
 from backend.domain.caller import Caller
 from backend.domain.roles import Permission
 from backend.services.drivers import Driver, HeldToken
-from backend.services.personal_data import Consent, ConsentMethod, ConsentPurpose, Erasure, Said
+from backend.services.personal_data import Consent, ConsentMethod, ConsentPurpose, Erasure, Kept, Said
 from backend.services.sessions import Session
 
 router = APIRouter(prefix="/api/drivers", tags=["drivers"])
@@ -35,9 +35,6 @@ class _Details(Body):
     )
     car: Name | None = Field(default=None, description="Make and model of the car.")
     battery_wh: int | None = Field(default=None, ge=1, le=2_000_000, description="Capacity of the car's battery in Wh.")
-    user_id: Uuid = Field(
-        default_factory=absent, description="User with the role `driver` who is this person; only from EMSV staff."
-    )
 
 
 class NewDriver(_Details):
@@ -155,6 +152,12 @@ async def record_consent(services: Services, caller: Writer, driver_id: UuidPath
     """Nothing is overwritten: giving and withdrawing are rows of their own."""
     said = Said(body.purpose, body.text_version, body.given, body.method)
     return await services.personal_data.say(caller, driver_id, said)
+
+
+@router.get("/{driver_id}/kept", summary="Read what is kept of a driver, in figures", responses=responses(404))
+async def read_kept(services: Services, caller: Person, driver_id: UuidPath) -> Kept:
+    """Sessions, energy and the login: what the driver, and the EMSV's administrator, sees before deciding."""
+    return await services.personal_data.kept(caller.scope, driver_id)
 
 
 @router.get(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field
 
 from backend.api.auth import SecondFactorNeeded, TokenPair, admitted
@@ -32,6 +32,7 @@ class NewInvitation(Body):
     name: Name = Field(description="Name of the person.")
     role: UserRole = Field(description="What they may do; you can give no role that reaches further than yours.")
     cpo_id: Uuid | None = Field(default=None, description="CPO, for roles of a CPO; else your own.")
+    driver_id: Uuid | None = Field(default=None, description="The driver who gets the login, for the role `driver`.")
     locale: Locale = Field(default=Locale.INDONESIAN, description="Language of the mail: `id` or `en`.")
 
 
@@ -54,21 +55,26 @@ class Invited(BaseModel):
     email: str = Field(description="Address that was invited; the login name.")
     name: str = Field(description="Name as the inviter wrote it.")
     role: UserRole = Field(description="What the person may do.")
-    cpo_name: str | None = Field(description="CPO they are invited to; null for the EMSV.")
+    cpo_name: str | None = Field(description="CPO they are invited to; null for EMSV staff and drivers.")
 
 
 @router.get("", summary="List invitations")
 async def list_invitations(
-    services: Services, caller: Reader, page: Annotated[Paging, Depends()]
+    services: Services,
+    caller: Reader,
+    page: Annotated[Paging, Depends()],
+    driver_id: Annotated[
+        Uuid | None, Query(description="Those of this driver; else those of people who work here.")
+    ] = None,
 ) -> ItemList[Invitation]:
     """Newest first, those that ended included."""
-    return page.answer(await services.people.invitations.list(caller.scope, page.request))
+    return page.answer(await services.people.invitations.list(caller.scope, page.request, driver_id=driver_id))
 
 
 @router.post("", summary="Invite somebody", status_code=201, responses=responses(404, 409))
 async def invite(services: Services, caller: Writer, body: NewInvitation) -> Invitation:
-    """Mails a link that is good once and for a week. An open one to the same address is replaced."""
-    new = service.NewInvitation(body.email, body.name, body.role, body.cpo_id, body.locale)
+    """Mails a link that is good once and for a week. An open one to the same address, or driver, is replaced."""
+    new = service.NewInvitation(body.email, body.name, body.role, body.cpo_id, body.locale, body.driver_id)
     return await services.people.invitations.invite(caller, new)
 
 

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from backend.api.dependencies import Identified
-from backend.domain.roles import GRANTS, PLATFORM_ROLES, SECOND_FACTOR_ROLES, TENANT_ROLES, Role, permissions_of
+from backend.domain.roles import GRANTS, SECOND_FACTOR_ROLES, House, Role, house_of, permissions_of
 
 router = APIRouter(prefix="/api/roles", tags=["users"])
-
-
-class Home(StrEnum):
-    """Whose people hold a role."""
-
-    EMSV = "emsv"
-    CPO = "cpo"
-    DRIVER = "driver"
 
 
 class RoleLine(BaseModel):
     """One line of the permission table."""
 
     role: Role = Field(description="The role.")
-    home: Home = Field(description="Who holds it: EMSV staff, people or programs of a CPO, or drivers.")
+    home: House = Field(description="Who holds it: EMSV staff, people or programs of a CPO, or drivers.")
     second_factor: bool = Field(description="Whether its holders must prove a second factor.")
     permissions: list[str] = Field(description="What it may do: `<noun>:<act>`, in the order of the table.")
     grants: list[Role] = Field(description="Roles that its holders may give to others.")
@@ -44,11 +34,10 @@ async def list_roles(caller: Identified) -> RoleTable:
 
 
 def _line(role: Role) -> RoleLine:
-    home = Home.EMSV if role in PLATFORM_ROLES else Home.CPO if role in TENANT_ROLES else Home.DRIVER
     granted = [other for other in Role if other in GRANTS.get(role, frozenset())]
     return RoleLine(
         role=role,
-        home=home,
+        home=house_of(role),
         second_factor=role in SECOND_FACTOR_ROLES,
         permissions=permissions_of(role),
         grants=granted,

@@ -50,7 +50,7 @@ class UserChanges(Body):
 
 @router.get("", summary="List users")
 async def list_users(services: Services, caller: Reader, page: Annotated[Paging, Depends()]) -> ItemList[User]:
-    """By e-mail address."""
+    """By e-mail address: people who work here. The login of a driver stands in `GET /api/drivers/{driver_id}/kept`."""
     return page.answer(await services.people.users.list(caller.scope, page.request))
 
 

@@ -25,6 +25,14 @@ class Role(StrEnum):
     INTEGRATOR = "integrator"
 
 
+class House(StrEnum):
+    """Whose people hold a role. Nobody moves to another house by a change of role."""
+
+    EMSV = "emsv"
+    CPO = "cpo"
+    DRIVER = "driver"
+
+
 class Permission(StrEnum):
     """One kind of act; the value is `<noun>:<act>`."""
 
@@ -136,11 +144,12 @@ PERMISSIONS: Final = MappingProxyType(
 
 GRANTS: Final = MappingProxyType(
     {
-        Role.EMSV_ADMIN: PLATFORM_ROLES | TENANT_ROLES,
+        Role.EMSV_ADMIN: PLATFORM_ROLES | TENANT_ROLES | {Role.DRIVER},
         Role.CPO_ADMIN: TENANT_ROLES,
     }
 )
-"""Which roles a role may give to a new user or API key; a role that is absent gives none."""
+"""Which roles a role may give to a new user or API key; a role that is absent gives none. Whoever gives the role
+`driver` opens all that somebody charged, everywhere: no CPO does."""
 
 
 def allows(role: str, permission: Permission) -> bool:
@@ -162,6 +171,11 @@ def may_grant(role: str, granted: str) -> bool:
 def belongs_to_cpo(role: str) -> bool:
     """Whether a holder of `role` must belong to a CPO (True) or must not (False)."""
     return role in TENANT_ROLES
+
+
+def house_of(role: str) -> House:
+    """Whose people hold `role`."""
+    return House.CPO if belongs_to_cpo(role) else House.DRIVER if role == Role.DRIVER else House.EMSV
 
 
 def permissions_of(role: str) -> list[str]:

@@ -62,7 +62,7 @@ class Drivers:
         return Driver.model_validate(rows[0])
 
     async def register(self, caller: Caller, values: Mapping[str, Any]) -> Driver:
-        """A new driver, known to the caller's CPO. Raises NotFound (`user_not_found`)."""
+        """A new driver, known to the caller's CPO."""
         driver_id = str(uuid4())
         await self._database.call(
             "register_driver", {"p_driver_id": driver_id, "p_values": dict(values)}, scope=caller.scope
@@ -70,7 +70,7 @@ class Drivers:
         return await self.get(caller.scope, driver_id)
 
     async def change(self, caller: Caller, driver_id: str, values: Mapping[str, Any]) -> Driver:
-        """Changes what is given. Raises NotFound (`driver_not_found`, `user_not_found`)."""
+        """Changes what is given. Raises NotFound (`driver_not_found`)."""
         await self._database.call(
             "change_driver", {"p_driver_id": driver_id, "p_values": dict(values)}, scope=caller.scope
         )

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from backend.database import Database, Row
 from backend.domain.caller import PLATFORM, Caller, Visitor
-from backend.domain.errors import Conflict, NotFound
+from backend.domain.errors import Conflict, InvalidInput, NotFound
 from backend.domain.lockout import Proof
 from backend.domain.roles import belongs_to_cpo
 from backend.domain.scope import SYSTEM, Scope
@@ -25,7 +25,7 @@ from backend.services.dossiers import Screens
 from backend.services.mails import Mails
 from backend.services.passwords import Passwords, check_strength
 from backend.services.records import Page, PageRequest, Record, own_rows, select_page
-from backend.services.users import Locale, UserRole, cpo_for_role, may_give
+from backend.services.users import STAFF, Locale, UserRole, cpo_for_role, may_give
 
 INVITATION_LIFETIME: Final = timedelta(days=7)
 
@@ -34,7 +34,8 @@ class Invitation(Record):
     """Somebody who may come; without the link that was mailed."""
 
     id: str = Field(description="Identifier (UUID).")
-    cpo_id: str | None = Field(description="CPO they are invited to; null for EMSV staff.")
+    cpo_id: str | None = Field(description="CPO they are invited to; null for EMSV staff and drivers.")
+    driver_id: str | None = Field(description="The driver whose login it makes; null for everybody else.")
     email: str = Field(description="Address that the invitation was mailed to.")
     name: str = Field(description="Name of the person.")
     role: UserRole = Field(description="What they may do once they have come.")
@@ -48,13 +49,14 @@ class Invitation(Record):
 
 @dataclass(frozen=True, slots=True)
 class NewInvitation:
-    """Whom to invite. `cpo_id` None: to the inviter's own CPO, or the EMSV."""
+    """Whom to invite. `cpo_id` None: to the inviter's own CPO, or the EMSV. `driver_id` with the role `driver`."""
 
     email: str
     name: str
     role: UserRole
     cpo_id: str | None = None
     locale: Locale = Locale.INDONESIAN
+    driver_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +90,13 @@ class Invitations:
         self._screens = screens
         self._now = now
 
-    async def list(self, scope: Scope, page: PageRequest) -> Page[Invitation]:
-        """Newest first, those that ended included."""
-        order = [("created_at", "desc"), ("id", "desc")]
+    async def list(self, scope: Scope, page: PageRequest, *, driver_id: str | None = None) -> Page[Invitation]:
+        """Newest first, those that ended included: of people who work here, or of one driver."""
+        whose = ("driver_id", "eq", driver_id) if driver_id else STAFF
         return await select_page(
-            self._database, "invitations", Invitation, page, scope=scope, where=own_rows(scope), order=order
-        )
+            self._database, "invitations", Invitation, page, scope=scope, where=[whose, *own_rows(scope)],
+            order=[("created_at", "desc"), ("id", "desc")],
+        )  # fmt: skip
 
     async def get(self, scope: Scope, invitation_id: str) -> Invitation:
         """One of them. Raises NotFound (`invitation_not_found`)."""
@@ -106,13 +109,15 @@ class Invitations:
         return Invitation.model_validate(rows[0])
 
     async def invite(self, caller: Caller, new: NewInvitation) -> Invitation:
-        """Mails a link. An open invitation of the same address to the same place is replaced.
+        """Mails a link. An open invitation of the same address to the same place, or of the same driver, is replaced.
 
         Whether the address has a login elsewhere is not told: its owner learns it who follows the link. Raises
-        Forbidden (`role_forbidden`), NotFound (`cpo_not_found`), InvalidInput (`cpo_required`, `cpo_not_allowed`),
-        Conflict (`user_exists`) for somebody whom the inviter sees already.
+        Forbidden (`role_forbidden`), NotFound (`cpo_not_found`, `driver_not_found`), InvalidInput (`cpo_required`,
+        `cpo_not_allowed`, `driver_required`, `driver_not_allowed`), Conflict (`driver_login_exists`; `user_exists`
+        for somebody whom the inviter sees already).
         """
         may_give(caller, new.role)
+        _check_driver(new)
         cpo_id = await cpo_for_role(self._cpos, caller.scope, new.role, new.cpo_id)
         email = new.email.strip().lower()
         if await self._database.select(
@@ -131,6 +136,7 @@ class Invitations:
         row = {
             "id": invitation_id,
             "cpo_id": cpo_id,
+            "driver_id": new.driver_id,
             "email": email,
             "name": new.name,
             "role": new.role.value,
@@ -140,7 +146,8 @@ class Invitations:
             "invited_by_name": caller.name,
             "expires_at": (self._now() + INVITATION_LIFETIME).isoformat(),
         }
-        mail = self._mails.prepared(to=email, template="invitation", language=new.locale.value, values=values)
+        template = "driver_invitation" if new.driver_id else "invitation"
+        mail = self._mails.prepared(to=email, template=template, language=new.locale.value, values=values)
         await self._database.call("invite", {"p_invitation": row, "p_mail": mail}, scope=caller.as_platform)
         return await self.get(SYSTEM, invitation_id)
 
@@ -160,10 +167,10 @@ class Invitations:
         return OpenInvitation(row["email"], row["name"], UserRole(row["role"]), place)
 
     async def accept(self, token: str, name: str, password: str, visitor: Visitor) -> str:
-        """Makes the user and returns its id.
+        """Makes the user, an invited driver's joined with the driver, and returns its id.
 
-        Raises NotFound (`invitation_not_found`), Conflict (`user_exists`), InvalidInput (`password_too_short`,
-        `password_weak`), TooManyAttempts.
+        Raises NotFound (`invitation_not_found`), Conflict (`user_exists`, `driver_login_exists`), InvalidInput
+        (`password_too_short`, `password_weak`), TooManyAttempts.
         """
         row = await self._open(token, visitor)
         await check_strength(password, row["email"], name)
@@ -194,6 +201,16 @@ class Invitations:
 
     async def _place(self, cpo_id: str | None) -> str:
         return (await self._cpos.get(SYSTEM, cpo_id)).name if cpo_id else "EMSV"
+
+
+def _check_driver(new: NewInvitation) -> None:
+    """The role `driver` is that of one driver, who is named; no other role is."""
+    is_driver = new.role is UserRole.DRIVER
+    if is_driver is (new.driver_id is not None):
+        return
+    detail = "Say which driver gets the login." if is_driver else f"The role {new.role} is not that of a driver."
+    code = "driver_required" if is_driver else "driver_not_allowed"
+    raise InvalidInput(detail, code=code, members=[("driver_id", detail)])
 
 
 def _not_found() -> NotFound:

@@ -49,6 +49,27 @@ class Consent(Record):
     method: ConsentMethod = Field(description="`app`, `web`, `paper` or `telephone`.")
 
 
+class DriverLogin(Record):
+    """The login of a driver."""
+
+    user_id: str = Field(description="The user (UUID).")
+    email: str = Field(description="E-mail address; the login name.")
+    active: bool = Field(description="False: may not log in.")
+    created_at: datetime = Field(description="When the driver accepted the invitation (UTC).")
+    last_login_at: datetime | None = Field(description="Last login (UTC).")
+
+
+class Kept(Record):
+    """What is kept of a driver, in figures."""
+
+    sessions: int = Field(description="Sessions that the driver began or ended.")
+    running: int = Field(description="How many of them have not ended; while there is one, nobody is erased.")
+    energy_wh: float = Field(description="Energy of these sessions, in Wh.")
+    first_at: datetime | None = Field(description="When the first began (UTC).")
+    last_at: datetime | None = Field(description="When the last began (UTC).")
+    login: DriverLogin | None = Field(description="The driver's login; null: none.")
+
+
 class Erasure(Record):
     """That a driver was erased."""
 
@@ -97,6 +118,10 @@ class PersonalData:
             scope=caller.scope,
         )
         return Consent.model_validate(row)
+
+    async def kept(self, scope: Scope, driver_id: str) -> Kept:
+        """What there is, in figures. Raises NotFound (`driver_not_found`)."""
+        return Kept.model_validate(await self._database.call("driver_figures", {"p_driver_id": driver_id}, scope=scope))
 
     async def export(self, caller: Caller, driver_id: str) -> dict[str, Any]:
         """All that is kept of a driver, by table. Raises NotFound (`driver_not_found`)."""

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from pydantic import Field
 
-from backend.database import Database
+from backend.database import Condition, Database
 from backend.domain.caller import Caller
 from backend.domain.errors import Conflict, Forbidden, InvalidInput, NotFound
-from backend.domain.roles import belongs_to_cpo, may_grant
+from backend.domain.roles import House, belongs_to_cpo, house_of, may_grant
 from backend.domain.scope import Scope
 from backend.services.cpos import Cpos
 from backend.services.passwords import Passwords, check_strength
@@ -32,6 +32,10 @@ class UserRole(StrEnum):
     CPO_TECHNICIAN = "cpo_technician"
     CPO_FINANCE = "cpo_finance"
     DRIVER = "driver"
+
+
+STAFF: Final[Condition] = ("role", "neq", UserRole.DRIVER.value)
+"""Of users and of invitations: those of people who work here."""
 
 
 class Locale(StrEnum):
@@ -78,9 +82,11 @@ class Users:
         self._second_factor = second_factor
 
     async def list(self, scope: Scope, page: PageRequest) -> Page[User]:
-        """By e-mail address."""
-        order = [("email", "asc"), ("id", "asc")]
-        return await select_page(self._database, "users", User, page, scope=scope, where=own_rows(scope), order=order)
+        """By e-mail address; of those who work here, not of drivers."""
+        return await select_page(
+            self._database, "users", User, page, scope=scope, where=[STAFF, *own_rows(scope)],
+            order=[("email", "asc"), ("id", "asc")],
+        )  # fmt: skip
 
     async def get(self, scope: Scope, user_id: str) -> User:
         """One user. Raises NotFound (`user_not_found`)."""
@@ -94,10 +100,12 @@ class Users:
         """Creates a user.
 
         Raises Forbidden (`role_forbidden`) for a role the caller may not give, NotFound (`cpo_not_found`),
-        InvalidInput (`cpo_required`, `cpo_not_allowed`) if role and CPO do not fit, InvalidInput
-        (`password_too_short`, `password_weak`), Conflict (`user_exists`).
+        InvalidInput (`cpo_required`, `cpo_not_allowed`) if role and CPO do not fit, InvalidInput (`driver_required`)
+        for the role `driver`, InvalidInput (`password_too_short`, `password_weak`), Conflict (`user_exists`).
         """
         may_give(caller, new.role)
+        if new.role is UserRole.DRIVER:
+            raise InvalidInput("A driver gets a login by invitation.", code="driver_required")
         await check_strength(new.password, new.email, new.name)
         cpo_id = await cpo_for_role(self._cpos, caller.scope, new.role, new.cpo_id)
         row = {
@@ -118,8 +126,8 @@ class Users:
         """Changes `name`, `locale`, `role`, `active` or `password`; all but the first two end the user's logins.
 
         Raises NotFound (`user_not_found`), Forbidden (`role_forbidden`) for a role that the caller could not give,
-        InvalidInput (`cpo_required`, `cpo_not_allowed`, `password_weak`), Conflict (`own_user_in_use`) when callers
-        lock themselves out.
+        InvalidInput (`cpo_required`, `cpo_not_allowed`, `driver_required`, `password_weak`), Conflict
+        (`own_user_in_use`) when callers lock themselves out.
         """
         before = await self.get(caller.scope, user_id)
         may_give(caller, before.role)
@@ -172,7 +180,9 @@ async def cpo_for_role(cpos: Cpos, scope: Scope, role: str, cpo_id: str | None) 
 
 
 def _same_home(user: User, role: str) -> None:
-    """Nobody moves between a CPO and the EMSV by a change of role."""
+    """Nobody moves between a CPO and the EMSV by a change of role, nor becomes a driver or ceases to be one."""
+    if house_of(role) is not house_of(user.role) and House.DRIVER in (house_of(role), house_of(user.role)):
+        raise InvalidInput("A driver's login is a driver's, and nobody else's becomes one.", code="driver_required")
     if belongs_to_cpo(role) and user.cpo_id is None:
         raise _misfit("cpo_required", f"The role {role} belongs to a CPO; make a user there.")
     if not belongs_to_cpo(role) and user.cpo_id is not None:

@@ -38,12 +38,16 @@ Fields = dict[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One page: `name` finds its words (`doorstep.<name>.…`), `body` is its form, sent to `action`."""
+    """One page: `name` finds its words (`doorstep.<name>.…`), `body` is its form, sent to `action`.
+
+    `staff`: whoever stands here has rooms behind the door, and is shown the way in.
+    """
 
     name: str
     action: str = ""
     body: Markup = _NOTHING
     wrong: Wrong | None = None
+    staff: bool = True
 
 
 class Doorstep:
@@ -172,9 +176,8 @@ class Doorstep:
             seen = await self._ask(request, "invitation/look", {"token": token})
         except Wrong as ended:
             return self._page(request, Step("ended", wrong=ended))
-        place = Markup("<p class='about'>{}</p>").format(
-            self._say(request, "doorstep.invitation.place", **_place(seen))
-        )
+        words = "doorstep.invitation.driver" if seen["role"] == door_form.DRIVER else "doorstep.invitation.place"
+        place = Markup("<p class='about'>{}</p>").format(self._say(request, words, **_place(seen)))
         shown = f'autocomplete="name" maxlength="120" value="{escape(seen["name"] if name is None else name)}"'
         fields = _field(request, "name", shown) + _field(request, "new_password", _NEW_PASSWORD)
         return self._page(
@@ -182,11 +185,15 @@ class Doorstep:
         )
 
     async def accept(self, request: Request, form: Fields) -> Response:
-        """The invited person is in: to the rooms, or first to the second factor."""
+        """The invited person is in: to the rooms, or first to the second factor. A driver's account is ready."""
         body = {"token": form.get("token", ""), "name": form.get("name", ""), "password": form.get("new_password", "")}
         try:
             self._desk.check_form(request, form.get("form_token", ""))
-            return await self._desk.admit(request, await self._ask(request, "invitation/accept", body), "/")
+            login = await self._ask(request, "invitation/accept", body)
+            if login["user"]["role"] == door_form.DRIVER:
+                await self._desk.end(login)
+                return self._page(request, Step("driver_ready", staff=False))
+            return await self._desk.admit(request, login, "/")
         except Wrong as wrong:
             return await self.invitation(request, token=body["token"], wrong=wrong, name=body["name"])
 
@@ -245,17 +252,14 @@ class Doorstep:
 
     def _page(self, request: Request, step: Step) -> Response:
         language, token = _language(request), secrets.token_urlsafe(24)
-        words = {name: say(language, f"doorstep.{step.name}.{name}") for name in ("title", "about", "button")}
-        sending = Markup('<form method="post" action="{}">{}{}<button type="submit">{}</button></form>')
-        leaving = Markup('<p><a class="button" href="/">{}</a></p>').format(words["button"])
-        form = sending.format(step.action, _hidden("form_token", token), step.body, words["button"])
+        words = {name: say(language, f"doorstep.{step.name}.{name}") for name in ("title", "about")}
         page = _PAGE.substitute(
             language=language,
             title=escape(words["title"]),
             about=escape(words["about"]),
             notice=door_form.notice(language, step.wrong),
-            content=form if step.action else step.body + leaving,
-            back=escape(say(language, "doorstep.back")),
+            content=_content(step, language, token) if step.staff else step.body,
+            back=_back(language) if step.staff else "",
         )
         answer = HTMLResponse(page, step.wrong.status if step.wrong else 200, headers=door_form.HEADERS)
         self._desk.keep_form_token(answer, request, token)
@@ -269,6 +273,19 @@ class Doorstep:
 def _language(request: Request) -> Language:
     cookie = request.cookies.get(door_form.LANGUAGE_COOKIE)
     return pick(request.query_params.get("lang"), cookie, request.headers.get("accept-language"))
+
+
+def _content(step: Step, language: Language, token: str) -> Markup:
+    """The form of a step, or what it shows with the way on."""
+    button = say(language, f"doorstep.{step.name}.button")
+    if not step.action:
+        return step.body + Markup('<p><a class="button" href="/">{}</a></p>').format(button)
+    sending = Markup('<form method="post" action="{}">{}{}<button type="submit">{}</button></form>')
+    return sending.format(step.action, _hidden("form_token", token), step.body, button)
+
+
+def _back(language: Language) -> Markup:
+    return Markup('<p class="switch"><a href="/login">{}</a></p>').format(say(language, "doorstep.back"))
 
 
 def _place(seen: dict[str, Any]) -> dict[str, str]:

@@ -28,6 +28,8 @@ HEADERS = {
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
+DRIVER = "driver"
+"""The role of people who charge: no dashboard is theirs."""
 LANGUAGE_COOKIE = "uniev_language"
 _YEAR_S = 365 * 24 * 3600
 _DEMO = {
@@ -77,7 +79,9 @@ class LoginDesk:
     async def admit(self, request: Request, login: dict[str, Any], target: str) -> Response:
         """Sets the cookie and goes on to the rooms. Raises Wrong at the wrong dashboard."""
         if login["user"]["role"] not in self.roles:
-            await run_in_threadpool(withdraw, self.client, login["access_token"], login["refresh_token"])
+            await self.end(login)
+            if login["user"]["role"] == DRIVER:
+                raise Wrong("login.for_staff", 403)
             address = f"{request.url.scheme}://{request.url.hostname}:{self.other_port}"
             raise Wrong(f"login.{self.name}.not_for_you", 403, address=address)
         chosen = request.cookies.get(LANGUAGE_COOKIE)
@@ -86,6 +90,10 @@ class LoginDesk:
         self.keep(answer, request, self.cookie, cookie, max_age=LIFETIME_S)
         answer.delete_cookie(self._form_cookie)
         return answer
+
+    async def end(self, login: dict[str, Any]) -> None:
+        """Ends a login at once whose holder has no rooms here."""
+        await run_in_threadpool(withdraw, self.client, login["access_token"], login["refresh_token"])
 
     def keep_form_token(self, answer: Response, request: Request, token: str) -> None:
         """The token that the next form of this browser must bear."""

@@ -149,7 +149,7 @@ def _role_form(viewer: Viewer, row: Row) -> Row:
 def _role(viewer: Viewer, key: str, row: Row | None) -> str | None:
     """A role that the viewer may give; for somebody who is here already, one of the same house."""
     table_of = {one["role"]: one for one in read(viewer, "/api/roles").items}
-    given = [role for role in table_of[viewer.role]["grants"] if role != "integrator"]
+    given = [role for role in table_of[viewer.role]["grants"] if role != "integrator" and role != "driver"]
     if row is not None:
         home = table_of[row["role"]]["home"]
         given = [role for role in given if table_of[role]["home"] == home]

@@ -134,11 +134,3 @@ async def test_a_cpo_changes_drivers_it_registered_until_they_have_a_login(world
         "drivers", {"user_id": world.own.user_id}, scope=SYSTEM, where=[("id", "eq", new.json()["id"])]
     )
     assert (await client.put(path, json={"car": "Mine"})).status_code == 404
-
-
-async def test_only_the_emsv_joins_a_driver_with_a_login_and_only_one_of_a_driver(world: World) -> None:
-    path = f"/api/drivers/{world.own.driver_id}"
-    body = {"user_id": world.own.user_id}  # staff
-    for role in ("cpo_admin", "emsv_admin"):
-        refused = await (await world.client(role)).put(path, json=body)
-        assert refused.status_code == 404, role

@@ -52,13 +52,13 @@ def test_finance_decides_what_is_billed_and_touches_no_machine(role: str) -> Non
     assert changes == [Permission.SESSIONS_REVIEW, *agreed]
 
 
-def test_a_driver_gets_at_their_own_data_alone_and_nobody_gives_the_role() -> None:
+def test_a_driver_gets_at_their_own_data_alone_and_the_emsv_alone_gives_the_role() -> None:
     own = {Permission.DRIVERS_READ, Permission.DRIVERS_WRITE}
     rights = {Permission.PERSONAL_DATA_EXPORT, Permission.PERSONAL_DATA_ERASE}
     assert {p for p in Permission if allows("driver", p)} == own | rights
     for permission in rights:
         assert [role for role in Role if allows(role, permission)] == [Role.EMSV_ADMIN, Role.DRIVER]
-    assert not any(may_grant(role, "driver") for role in Role)
+    assert [role for role in Role if may_grant(role, "driver")] == [Role.EMSV_ADMIN]
 
 
 def test_everybody_who_reaches_over_all_cpos_or_money_proves_a_second_factor() -> None:

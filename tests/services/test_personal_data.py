@@ -134,6 +134,8 @@ async def test_nobody_else_copies_or_erases_a_person(store: Database, role: str)
         await services.personal_data.export(caller, DRIVER)
     with pytest.raises(NotFound):
         await services.personal_data.erase(caller, DRIVER)
+    with pytest.raises(NotFound):
+        await services.personal_data.kept(caller.scope, DRIVER)
 
 
 async def test_a_card_that_changed_hands_takes_no_history_with_it(admin: asyncpg.Connection[Any], dsn: str) -> None:

@@ -107,6 +107,9 @@ insert into public.login_sessions (id, user_id) values ('{DRIVER}', '{DRIVER}');
 insert into public.refresh_tokens (token_hash, family, user_id, expires_at) values ('h', '{DRIVER}', '{DRIVER}', now());
 insert into public.drivers (id, user_id, name, car, battery_wh)
     values ('{DRIVER}', '{DRIVER}', 'Sari Dewi', 'Wuling Air ev', 26700);
+insert into public.invitations (driver_id, email, name, role, token_hash, expires_at, accepted_at)
+    values ('{DRIVER}', 'sari@driver.test', 'Sari Dewi', 'driver', 'd', now(), now());
+insert into public.one_time_codes (email, code_hash, expires_at) values ('sari@driver.test', 'h', now());
 insert into public.driver_contacts (driver_id, contact) values ('{DRIVER}', '+62 811 1234567');
 insert into public.driver_consents (driver_id, purpose, text_version, given, method, recorded_by_name)
     values ('{DRIVER}', 'contact_sharing', '1', true, 'paper', 'Sari Dewi');

@@ -40,7 +40,8 @@ SAME_FOR_ALL = {"/api/analytics/energy", "/api/normalising-rules", "/api/roles",
 NAMES = {
     "station_id": "station_id", "cpo_id": "cpo_id", "charger_id": "charger_id", "session_id": "session_id",
     "template_id": "template_id", "profile_id": "profile_id", "firmware_file_id": "file_id", "id_token_id": "token_id",
-    "user_id": "user_id", "id_token": "id_token", "token": "id_token", "q": "charger_id", "name": "cpo_id",
+    "user_id": "user_id", "driver_id": "driver_id", "id_token": "id_token", "token": "id_token", "q": "charger_id",
+    "name": "cpo_id",
 }  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from backend.database import SYSTEM, Database
 from backend.domain.authorization import TokenFacts
 from backend.domain.credentials import Known
 from backend.domain.quirks import LATE, Quirk, is_transaction_id
-from backend.domain.readings import Metered, fit, normalise
+from backend.domain.readings import REGISTER_DIGITS, Metered, fit, normalise
 from backend.domain.timestamps import Moment, believe
 from backend.services.intake.lane import Lane
 from backend.services.quirk_book import QuirkBook
@@ -208,5 +208,5 @@ def _int32(number: object) -> int | None:
 
 
 def _register(number: Decimal) -> str:
-    """A register in Wh as exact text; more than twelve digits are no meter's, and stored as 0."""
-    return fit(number, 12) or "0"
+    """A register in Wh as exact text; one with more than REGISTER_DIGITS is no meter's, and stored as 0."""
+    return fit(number, REGISTER_DIGITS) or "0"

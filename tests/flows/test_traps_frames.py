@@ -233,9 +233,7 @@ async def test_a_large_frame_within_the_limit_is_served(platform: Running, charg
     assert (await platform.row("select count(*) as n from public.meter_values"))["n"] == 9_000
 
 
-async def test_a_flood_is_held_back_and_others_are_served(
-    platform: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_flood_is_held_back_and_others_are_served(platform: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     """A peer that sends without reading gets no more memory than the buffers; it is dropped in the end."""
     monkeypatch.setattr(backend.ocppj.socket, "_UNSENT_LIMIT", 1 << 14)  # a larger one lasts for minutes at its share
     deaf = socket.socket()

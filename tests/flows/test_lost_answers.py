@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from backend.services.upkeep import Upkeep
 from tests.flows.raw import iso
 from tests.flows.running import CHARGER, Running
 from tests.flows.test_commands import connected
@@ -63,3 +64,22 @@ async def test_a_command_for_a_charger_that_left_just_now_was_not_sent(platform:
     command = await platform.command(await platform.ask("ClearCache", {}), "answered_at is not null")
 
     assert (command["charger_id"], command["status"], command["error_code"]) == (CHARGER, "failed", "NotConnected")
+
+
+async def test_a_list_kept_in_step_was_left_alone_for_ever_once_an_answer_was_lost(platform: Running) -> None:
+    await platform.store_execute("update public.cpos set local_list_sync = true")
+    async with platform.plugged() as charger:
+        await connected(platform)
+        first = await platform.ask("SendLocalList", whole_list(5, "Accepted"))
+        message_id, _ = await charger.asked("SendLocalList")
+        await charger.reply(message_id, {"status": "Accepted"})
+        await platform.command(first, "status = 'accepted'")
+    await lost(platform, "SendLocalList", whole_list(6, "Accepted"))
+    await platform.store_execute("update public.id_tokens set status = 'blocked' where token = 'TAG-1'")
+
+    async with platform.plugged() as charger:
+        await connected(platform)
+        assert await Upkeep(platform.database).tend_local_lists() == 1
+        _, told = await charger.asked("SendLocalList")
+    entries = {one["idTag"]: one["idTagInfo"]["status"] for one in told["localAuthorizationList"]}
+    assert (told["updateType"], entries) == ("Full", {"TAG-1": "Blocked", "TAG-2": "Accepted"})

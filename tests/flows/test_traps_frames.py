@@ -267,3 +267,39 @@ async def test_who_did_not_wait_for_answers_was_let_go_on_ahead_of_its_share(cha
         await charger.receive()
 
     assert loop.time() - began > 2.5
+
+
+GOOD_SAMPLE = {"timestamp": NOW, "sampledValue": [{"value": "7"}]}
+UNREADABLE: list[tuple[Any, int]] = [  # what a list of meter values may be, and how many of its samples can be read
+    ([], 0), ([None], 0), ([GOOD_SAMPLE, None], 1), ([GOOD_SAMPLE, []], 1), ([{"timestamp": []}, GOOD_SAMPLE], 1),
+    ([{"timestamp": NOW, "sampledValue": {"value": "1"}}, GOOD_SAMPLE], 1),
+    ([{"timestamp": NOW, "sampledValue": [{"value": "7"}, None, {"value": "8", "phase": {}, "unit": []}, 9]}], 1),
+    ([{"timestamp": {}, "sampledValue": [{"value": "8", "phase": {}}]}, GOOD_SAMPLE], 1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("values", "readable"), [*UNREADABLE, ({}, 0), ("", 0)])
+async def test_a_stop_was_refused_for_meter_data_that_nobody_can_read(
+    platform: Running, charger: RawCharger, values: Any, readable: int
+) -> None:
+    transaction_id = await charger.start(meter=0)
+    await charger.stop(transaction_id, 7, transactionData=values)
+
+    assert (await platform.session(transaction_id))["energy_wh"] == 7
+    stored = await platform.rows("select 1 from public.meter_values where energy_wh = 7")
+    assert len(stored) == readable
+
+
+@pytest.mark.parametrize(("values", "readable"), UNREADABLE)
+async def test_a_meter_value_that_nobody_can_read_did_cost_the_others(
+    platform: Running, charger: RawCharger, values: Any, readable: int
+) -> None:
+    await charger.meter(values)
+
+    assert len(await platform.rows("select 1 from public.meter_values where energy_wh = 7")) == readable
+
+
+async def test_an_orphan_stop_with_a_long_text_for_a_time_was_refused(platform: Running, charger: RawCharger) -> None:
+    await charger.stop(4711, 1, "".join(map(chr, range(0x4E00, 0x4E00 + 5000))))
+
+    assert (await platform.row("select length(reported_at) as n from public.orphan_stops"))["n"] == 64

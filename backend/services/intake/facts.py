@@ -24,6 +24,7 @@ from backend.services.quirk_book import QuirkBook
 _encode = msgspec.json.Encoder().encode
 _INT64 = 2**63 - 1
 _PORTION = 50
+_LONGEST_TIME = 64  # characters that are kept of what a charger takes for a time
 
 
 class GateFacts(NamedTuple):
@@ -132,7 +133,8 @@ class Intake:
     ) -> TokenFacts | None:  # fmt: skip
         """A session ended. An unknown transaction is kept as an orphan. Returns facts of the stopping token."""
         row = {"charger_id": charger_id, "transaction_id": _int64(transaction_id) or 0, "id_token": id_token,
-               "reported_at": str(reported_at), "received_at": received_at, "meter_stop_wh": _register(meter_stop_wh),
+               "reported_at": str(reported_at)[:_LONGEST_TIME], "received_at": received_at,
+               "meter_stop_wh": _register(meter_stop_wh),
                "stopped_at": self._believed(charger_id, reported_at, received_at).at,
                "stop_reason": reason}  # fmt: skip
         [answer] = await self._lane.submit("stops", [row])

@@ -56,6 +56,14 @@ async def test_a_start_whose_answer_was_lost_did_not_know_its_session(platform: 
     assert (await platform.command(str(command["id"])))["effect"] == "observed"
 
 
+async def test_a_charger_that_restarts_before_it_answers_did_not_obey(platform: Running) -> None:
+    command = await lost(platform, "Reset", {"type": "Hard"})
+    async with platform.plugged() as charger:
+        await charger.boot()
+
+    assert (await platform.command(str(command["id"])))["effect"] == "observed"
+
+
 async def test_a_command_for_a_charger_that_left_just_now_was_not_sent(platform: Running) -> None:
     async with platform.plugged():
         await connected(platform)

@@ -39,6 +39,7 @@ class Reason(StrEnum):
     READING_GAP = "reading_gap"
     CLOCK_OFF = "clock_off"
     STOP_MISSING = "stop_missing"
+    STOPPED_TWICE = "stopped_twice"
     CHANGED_AFTER_DECISION = "changed_after_decision"
 
 
@@ -98,7 +99,8 @@ class Facts(NamedTuple):
     """All that is known of a finished session. Times are aware; `points` stand in the order of their times.
 
     Where a charger's clock could not be believed, the time of receipt stands in its place (`timestamps.believe`), so
-    both are equal. `closed_by_us`: `silence`, `next_session`, or None if the charger told the stop.
+    both are equal. `closed_by_us`: `silence`, `next_session`, or None if the charger told the stop. `other_stops`: time
+    and register of stops that it told after the one that counts.
     """
 
     rated_power_w: int | None
@@ -112,6 +114,7 @@ class Facts(NamedTuple):
     closed_by_us: str | None = None
     points: tuple[Point, ...] = ()
     overlaps: tuple[Neighbour, ...] = ()
+    other_stops: tuple[tuple[datetime, Decimal], ...] = ()
     decided: Decided | None = None
 
 
@@ -183,6 +186,7 @@ def judge(facts: Facts, longest_gap: timedelta) -> Judgement:
         Reason.READING_GAP: gap is not None and gap[1] - gap[0] > longest_gap,
         Reason.CLOCK_OFF: lag is not None,
         Reason.STOP_MISSING: facts.closed_by_us is not None,
+        Reason.STOPPED_TWICE: any(abs(wh - facts.meter_stop_wh) >= _FALL_TOLERATED for _, wh in facts.other_stops),
     }
     reasons = tuple(reason for reason, holds in found.items() if holds)
     proposal = _propose(facts, frozenset(reasons), steps, overlaps, lag)
@@ -300,7 +304,7 @@ def _propose(
 def _proposed_energy(facts: Facts, reasons: frozenset[Reason], steps: Sequence[Step]) -> tuple[Decimal, str]:
     meter, span = meter_energy(facts), facts.stopped_at - facts.started_at
     if facts.closed_by_us is None and not reasons & _OF_THE_REGISTER:
-        return meter, "meter"
+        return max(_last_stop(facts)[1] - facts.meter_start_wh, Decimal(0)), "meter"
     sound = facts.meter_stop_wh >= facts.meter_start_wh and not above_rated(meter, facts.rated_power_w, span)
     if facts.closed_by_us is None and sound and Reason.UNIT_SUSPECT in reasons:
         return meter, "meter"
@@ -313,10 +317,19 @@ def _proposed_energy(facts: Facts, reasons: frozenset[Reason], steps: Sequence[S
     return energy, method if energy or not reasons & _OF_THE_REGISTER else "none"
 
 
+def _last_stop(facts: Facts) -> tuple[datetime, Decimal]:
+    """The highest of the stops that can be true: the charger may have gone on after the first."""
+    possible = [
+        (at, wh) for at, wh in facts.other_stops
+        if not above_rated(wh - facts.meter_start_wh, facts.rated_power_w, at - facts.started_at)
+    ]  # fmt: skip
+    return max([(facts.stopped_at, facts.meter_stop_wh), *possible], key=lambda stop: stop[1])
+
+
 def _proposed_times(
     facts: Facts, reasons: frozenset[Reason], overlaps: Sequence[Neighbour], lag: timedelta | None
 ) -> tuple[datetime, datetime]:
-    started, stopped = facts.started_at, facts.stopped_at
+    started, stopped = facts.started_at, max(facts.stopped_at, _last_stop(facts)[0])
     last = facts.points[-1].at if facts.points else None
     if Reason.STOP_MISSING in reasons and last is not None:
         stopped = max(stopped, last)
@@ -346,6 +359,7 @@ def _evidence(
         "meter_energy_wh": float(meter_energy(facts)),
         "readings": len(facts.points),
         "closed_by_us": facts.closed_by_us,
+        "other_stops": [{"at": at.isoformat(), "register_wh": float(wh)} for at, wh in facts.other_stops[:_MANY]],
         "stop_claimed_at": facts.stop_claimed_at.isoformat(),
         "start_received_at": facts.start_received_at.isoformat(),
         "stop_received_at": facts.stop_received_at.isoformat(),

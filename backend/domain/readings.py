@@ -69,9 +69,13 @@ ENERGY: Final = "Energy.Active.Import.Register"
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII).fullmatch
 _LONGEST_NUMBER: Final = 30  # digits before the point; beyond, arithmetic would overflow
 
-# measurand -> (column, digits that the column holds before and after the point)
+REGISTER_DIGITS: Final = 11
+"""Before the point, in Wh: 100 GWh are more than a charger delivers in its life. The column holds one digit more,
+because the difference of two registers stands in such a one, too."""
+
+# measurand -> (column, digits that are taken before and after the point)
 COLUMNS: Final[dict[str, tuple[str, int, int]]] = {
-    ENERGY: ("energy_wh", 12, 3),
+    ENERGY: ("energy_wh", REGISTER_DIGITS, 3),
     "Power.Active.Import": ("power_w", 9, 3),
     "Current.Import": ("current_a", 6, 3),
     "Voltage": ("voltage_v", 6, 3),

@@ -46,7 +46,8 @@ Handler = Callable[["Connection", Any, datetime], Answer | Once | Coroutine[Any,
 
 
 class CallFailed(Exception):
-    """Our CALL got a CALLERROR (`code` of the standard), or no answer (`Timeout`, `ConnectionLost`)."""
+    """Our CALL got a CALLERROR (`code` of the standard), no answer (`Timeout`, `ConnectionLost`), or was never sent
+    (`NotConnected`)."""
 
     def __init__(self, code: str, description: str = "") -> None:
         super().__init__(f"{code}: {description}")
@@ -163,7 +164,7 @@ class Connection:
         self._asking = self._asking or asyncio.Lock()
         async with self._asking:
             if self.closed:
-                raise CallFailed("ConnectionLost", "The charger is not connected.")
+                raise CallFailed("NotConnected", "The charger is not connected.")
             # Random, so that no late answer to another server's call is ever taken for ours.
             message_id, now = str(uuid4()), datetime.now(UTC)
             self._answer = asyncio.get_running_loop().create_future()

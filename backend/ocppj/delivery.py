@@ -31,6 +31,8 @@ _YES: Final = {
 }
 # Actions whose effect shows later: a session begins or ends, the charger boots, the connector says so.
 _HAVE_EFFECT: Final = {"RemoteStartTransaction", "RemoteStopTransaction", "Reset", "ChangeAvailability"}
+# The call left, and the charger may have done it: whoever takes that for a no believes that nothing has changed.
+_UNANSWERED: Final = {"Timeout", "ConnectionLost"}
 
 
 class Delivery:
@@ -112,7 +114,7 @@ class Delivery:
     async def _ask(self, claim: Claim) -> Outcome:
         connection = self._registry.get(claim.charger_id)
         if connection is None:
-            return Outcome("failed", None, "ConnectionLost", "The charger is not connected.")
+            return Outcome("failed", None, "NotConnected", "The charger is not connected.")
         if connection.registration != "accepted":
             return Outcome("failed", None, "NotAccepted", "The charger's registration is not accepted yet.")
         payload = with_fresh_password(claim.action, claim.payload)
@@ -120,7 +122,7 @@ class Delivery:
             await self._prepare(claim, payload)
             answer = await connection.call(claim.action, payload, self._call_timeout_s)
         except CallFailed as failure:
-            status = "timed_out" if failure.code == "Timeout" else "failed"
+            status = "timed_out" if failure.code in _UNANSWERED else "failed"
             return Outcome(status, None, failure.code, failure.description)
         return judge(claim.action, hide_in_answer(answer))
 

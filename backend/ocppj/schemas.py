@@ -58,6 +58,9 @@ _STAND_INS: Final[dict[tuple[str, str], Any]] = {
 _REGISTERS: Final = frozenset({"meterStart", "meterStop"})
 
 
+# Lists of meter values: one that nobody can read is left out, and costs neither the others nor the stop they came with.
+_READINGS: Final = frozenset({"meterValue", "transactionData"})
+
 # A time that is none ("format") is believed by nobody and replaced by the time of receipt.
 _HARMLESS: Final = frozenset({"enum", "maxLength", "additionalProperties", "minItems", "multipleOf", "format"})
 
@@ -81,6 +84,8 @@ class Validator:
                     notice(quirk, example)
             for problem in problems:
                 self._mend(payload, problem)
+            for name in _READINGS & payload.keys():
+                payload[name] = _without_gaps(payload[name])
         return payload
 
     def _oddity(self, payload: dict[str, Any], problem: Any) -> tuple[Quirk, str]:
@@ -98,8 +103,10 @@ class Validator:
         return payload_quirk(keyword, member, value), f"{self._action} {example}"
 
     def _mend(self, payload: dict[str, Any], problem: Any) -> None:
-        keyword = problem.kind.name
-        holder, member = _find(payload, problem.instance_path)
+        keyword, path = problem.kind.name, list(problem.instance_path)
+        holder, member = _find(payload, path)
+        if holder is None:
+            return  # it is left out for another reason
         if keyword in _HARMLESS or (keyword == "type" and member == "value"):
             return  # kept as it is: readers of these members take anything, and cut it
         if keyword == "required" and (self._action, problem.kind.property) in _STAND_INS:
@@ -108,17 +115,38 @@ class Validator:
             return
         if keyword == "type" and member is not None and _coerce(holder, member, problem.kind.types):
             return
-        where = ".".join(str(step) for step in problem.instance_path) or "payload"
+        if path and path[0] in _READINGS and _leave_out(payload, path):
+            return
+        where = ".".join(str(step) for step in path) or "payload"
         raise Violation(_CODES.get(keyword, "PropertyConstraintViolation"), f"{where}: {problem.message}")
 
 
 def _find(payload: Any, path: list[Any]) -> tuple[Any, Any]:
-    """(holder, key) of the place a path names; (payload, None) for the payload itself."""
+    """(holder, key) of the place a path names; (payload, None) for the payload itself, (None, key) within a gap."""
     if not path:
         return payload, None
     for step in path[:-1]:
-        payload = payload[step]
+        payload = None if payload is None else payload[step]
     return payload, path[-1]
+
+
+def _leave_out(payload: dict[str, Any], path: list[Any]) -> bool:
+    """Makes a gap of the innermost meter value or sample on the path, or leaves out what is no list of them where there
+    need be none. False if there is nothing to leave out."""
+    places = [depth for depth, step in enumerate(path) if isinstance(step, int)]
+    if places:
+        holder, member = _find(payload, path[: places[-1] + 1])
+        holder[member] = None
+    elif path == ["transactionData"]:
+        del payload["transactionData"]
+    return bool(places) or path == ["transactionData"]
+
+
+def _without_gaps(values: list[Any]) -> list[Any]:
+    for value in values:
+        if isinstance(value, dict) and isinstance(samples := value.get("sampledValue"), list):
+            value["sampledValue"] = [sample for sample in samples if sample is not None]
+    return [value for value in values if value is not None]
 
 
 def _coerce(holder: Any, member: Any, types: list[str]) -> bool:

@@ -36,6 +36,8 @@ _UNSENT_LIMIT = 1 << 20
 _FRAMES_PER_S = 100
 _FRAMES_AHEAD = 500
 _FRAME_SIZE_BITS = 9
+# Who keeps a socket from being read; it is read again when nobody does.
+_BUSY, _AHEAD = 1, 2
 _SMALL = 126  # payloads below have a two-byte header, and are not worth compressing
 # RFC 6455 §5.2: a whole text frame without extensions; the mask bit, the length that means two more bytes follow.
 _WHOLE_TEXT = 0x81
@@ -72,12 +74,13 @@ class ChargerSocket(asyncio.Protocol):
     `send` and `close` may be called in any state.
     """
 
-    __slots__ = ("_debt", "_debt_at", "_door", "_doorkeeper", "_early", "_handshake", "_parts", "_peer", "_transport",
-                 "_ws", "heard_at", "loop", "waits")  # fmt: skip
+    __slots__ = ("_debt", "_debt_at", "_door", "_doorkeeper", "_early", "_handshake", "_held_by", "_parts", "_peer",
+                 "_transport", "_ws", "heard_at", "loop", "waits")  # fmt: skip
 
     def __init__(self, door: Door, doorkeeper: Doorkeeper, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.heard_at = self._debt_at = loop.time()
+        self._held_by = 0
         self._debt = 0  # frames taken since `_debt_at`; looked at only when there are many
         self._door = door
         self._doorkeeper = doorkeeper
@@ -208,14 +211,12 @@ class ChargerSocket(asyncio.Protocol):
             self._peer.on_offence(kind)
 
     def pause(self) -> None:
-        """Reads no more for now: back-pressure on a peer that floods."""
-        if self._transport is not None and self._transport.is_reading():
-            self._transport.pause_reading()
+        """Reads no more for now: the peer has enough to do."""
+        self._hold(_BUSY)
 
     def resume(self) -> None:
-        """Reads again."""
-        if self._transport is not None and not self._transport.is_reading():
-            self._transport.resume_reading()
+        """Reads again, unless the charger is ahead of its share."""
+        self._let_go(_BUSY)
 
     # -- inside
 
@@ -226,8 +227,18 @@ class ChargerSocket(asyncio.Protocol):
         self._debt_at = now
         if self._debt > _FRAMES_AHEAD:
             self.blame("flooding")
-            self.pause()
-            self.loop.call_later((self._debt - _FRAMES_AHEAD // 2) / _FRAMES_PER_S, self.resume)
+            self._hold(_AHEAD)
+            self.loop.call_later((self._debt - _FRAMES_AHEAD // 2) / _FRAMES_PER_S, self._let_go, _AHEAD)
+
+    def _hold(self, reason: int) -> None:
+        self._held_by |= reason
+        if self._transport is not None and self._transport.is_reading():
+            self._transport.pause_reading()
+
+    def _let_go(self, reason: int) -> None:
+        self._held_by &= ~reason
+        if self._transport is not None and not self._held_by and not self._transport.is_reading():
+            self._transport.resume_reading()
 
     def _knock(self, data: bytes) -> None:
         """A whole request asks for a turn; nobody who keeps the rules says more before the answer."""

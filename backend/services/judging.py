@@ -52,6 +52,7 @@ def read_facts(row: dict[str, Any]) -> Facts:
         closed_by_us=row["closed_by_us"],
         points=tuple(Point(_moment(at), None if wh is None else Decimal(wh)) for at, wh in row["points"]),
         overlaps=tuple(map(_neighbour, row["overlaps"])),
+        other_stops=tuple((_moment(at), Decimal(wh)) for at, wh in row["other_stops"]),
         decided=row["decided"] and _decided(row["decided"]),
     )
 

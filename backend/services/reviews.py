@@ -56,6 +56,13 @@ class Overlap(Record):
     duration_s: int = Field(description="How long both ran, in seconds.")
 
 
+class OtherStop(Record):
+    """A stop that the charger told after the one that counts."""
+
+    at: datetime = Field(description="Its time (UTC).")
+    register_wh: float = Field(description="Its register in Wh.")
+
+
 class Evidence(Record):
     """What speaks against billing the session as it is."""
 
@@ -65,6 +72,9 @@ class Evidence(Record):
     readings: int = Field(description="How many readings were looked at.")
     closed_by_us: str | None = Field(
         description="Why the platform closed it without a StopTransaction: `silence` or `next_session`; else null."
+    )
+    other_stops: list[OtherStop] = Field(
+        default_factory=list, description="Later stops of the same number with other registers; the first ten."
     )
     stop_claimed_at: datetime = Field(description="End as the charger claims it (UTC); may lie before the begin.")
     start_received_at: datetime = Field(description="When the begin was told (UTC).")

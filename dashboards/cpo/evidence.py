@@ -42,6 +42,9 @@ def lines(row: Row, viewer: Viewer) -> list[tuple[str, str | Markup]]:
         found_lines.append((t("held.closed"), t(f"held.closed_by.{found['closed_by_us']}")))
     elif "negative_duration" in row["review_reasons"]:
         found_lines.append((t("held.stop_claimed"), f.when(found["stop_claimed_at"], zone, language)))
+    for stop in found.get("other_stops", ()):
+        told = f"{f.register(stop['register_wh'], language)} ({f.when(stop['at'], zone, language)})"
+        found_lines.append((t("held.other_stop"), told))
     return found_lines
 
 

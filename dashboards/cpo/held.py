@@ -19,7 +19,7 @@ from dashboards.cpo.rows import Row, header
 LISTED = 200
 REASONS = (
     "register_back", "energy_above_rated", "odometer_jump", "unit_suspect", "negative_duration", "overlap",
-    "reading_gap", "clock_off", "stop_missing", "changed_after_decision",
+    "reading_gap", "clock_off", "stop_missing", "stopped_twice", "changed_after_decision",
 )  # fmt: skip
 STATES = ("held", "approved", "corrected", "void")
 COLUMNS = ("session", "station", "charger", "ended", "energy", "proposed", "reasons")

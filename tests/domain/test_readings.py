@@ -132,9 +132,9 @@ def test_an_exponent_beyond_arithmetic_did_fail_the_whole_message() -> None:
 
 
 @pytest.mark.parametrize(("measurand", "unit", "values"), [
-    (ENERGY, "Wh", ("999999999999", "999999999999", "1")), (POWER, "W", ("999999999.9999",) * 3),
+    (ENERGY, "Wh", ("99999999999", "99999999999", "1")), (POWER, "W", ("999999999.9999",) * 3),
     ("SoC", "Percent", ("999.999",)), ("Temperature", "Celsius", ("9999.996",)),
-    (ENERGY, "kWh", ("999999999.9999999",)),
+    (ENERGY, "kWh", ("99999999.9999999",)),
 ])  # fmt: skip
 def test_a_sum_or_a_rounding_did_overflow_its_column(measurand: str, unit: str, values: tuple[str, ...]) -> None:
     phases = ("L1", "L2", "L3") if len(values) == 3 else (None,)

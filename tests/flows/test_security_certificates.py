@@ -253,7 +253,7 @@ async def test_a_rotated_password_is_good_before_its_answer_and_ends_the_old_one
             use.security.rotate_password(ADMIN, "CP-2", QUEUED), charger.asked("ChangeConfiguration")
         )
     new = bytes.fromhex(payload["value"])  # the charger kept it; its answer was lost
-    await site.platform.command(command.id, "status = 'failed'")
+    await site.platform.command(command.id, "status = 'timed_out'")
     shown = await use.security.get(ADMIN.scope, "CP-2")
     stored = await site.platform.rows("select row_to_json(m)::text as t from public.commands m")
     logged = await site.platform.rows("select row_to_json(m)::text as t from public.ocpp_messages m")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+import backend.ocppj.socket
 from tests.flows.raw import RawCharger, iso
 from tests.flows.running import Running
 from tests.support.waiting import eventually
@@ -231,10 +233,15 @@ async def test_a_large_frame_within_the_limit_is_served(platform: Running, charg
     assert (await platform.row("select count(*) as n from public.meter_values"))["n"] == 9_000
 
 
-async def test_a_flood_is_held_back_and_others_are_served(platform: Running) -> None:
+async def test_a_flood_is_held_back_and_others_are_served(platform: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     """A peer that sends without reading gets no more memory than the buffers; it is dropped in the end."""
+    monkeypatch.setattr(backend.ocppj.socket, "_UNSENT_LIMIT", 1 << 14)  # a larger one lasts for minutes at its share
+    deaf = socket.socket()
+    deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 12)
+    deaf.connect(("127.0.0.1", platform.server.port))
+    deaf.setblocking(False)
     await platform.register("CP-2")
-    async with platform.plugged(max_queue=1) as flood, platform.plugged("CP-2") as good:
+    async with platform.plugged(sock=deaf, compression=None) as flood, platform.plugged("CP-2") as good:
         flood.connection.transport.pause_reading()
         frame = b'[2,"' + "\u20ac".encode() * 250 + b'","Heartbeat",{}]'
 
@@ -248,3 +255,51 @@ async def test_a_flood_is_held_back_and_others_are_served(platform: Running) -> 
         await eventually(pouring.done, "the flood is dropped", 60)
         assert isinstance(pouring.exception(), ConnectionClosed)
         await assert_serves(good)
+
+
+async def test_who_did_not_wait_for_answers_was_let_go_on_ahead_of_its_share(charger: RawCharger) -> None:
+    """500 frames it may be ahead; then it is not read for two seconds and a half at least, however fast the answers."""
+    loop, count = asyncio.get_running_loop(), 1200
+    began = loop.time()
+    for number in range(count):
+        await charger.send([2, f"h{number}", "Heartbeat", {}])
+    for _ in range(count):
+        await charger.receive()
+
+    assert loop.time() - began > 2.5
+
+
+GOOD_SAMPLE = {"timestamp": NOW, "sampledValue": [{"value": "7"}]}
+UNREADABLE: list[tuple[Any, int]] = [  # what a list of meter values may be, and how many of its samples can be read
+    ([], 0), ([None], 0), ([GOOD_SAMPLE, None], 1), ([GOOD_SAMPLE, []], 1), ([{"timestamp": []}, GOOD_SAMPLE], 1),
+    ([{"timestamp": NOW, "sampledValue": {"value": "1"}}, GOOD_SAMPLE], 1),
+    ([{"timestamp": NOW, "sampledValue": [{"value": "7"}, None, {"value": "8", "phase": {}, "unit": []}, 9]}], 1),
+    ([{"timestamp": {}, "sampledValue": [{"value": "8", "phase": {}}]}, GOOD_SAMPLE], 1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("values", "readable"), [*UNREADABLE, ({}, 0), ("", 0)])
+async def test_a_stop_was_refused_for_meter_data_that_nobody_can_read(
+    platform: Running, charger: RawCharger, values: Any, readable: int
+) -> None:
+    transaction_id = await charger.start(meter=0)
+    await charger.stop(transaction_id, 7, transactionData=values)
+
+    assert (await platform.session(transaction_id))["energy_wh"] == 7
+    stored = await platform.rows("select 1 from public.meter_values where energy_wh = 7")
+    assert len(stored) == readable
+
+
+@pytest.mark.parametrize(("values", "readable"), UNREADABLE)
+async def test_a_meter_value_that_nobody_can_read_did_cost_the_others(
+    platform: Running, charger: RawCharger, values: Any, readable: int
+) -> None:
+    await charger.meter(values)
+
+    assert len(await platform.rows("select 1 from public.meter_values where energy_wh = 7")) == readable
+
+
+async def test_an_orphan_stop_with_a_long_text_for_a_time_was_refused(platform: Running, charger: RawCharger) -> None:
+    await charger.stop(4711, 1, "".join(map(chr, range(0x4E00, 0x4E00 + 5000))))
+
+    assert (await platform.row("select length(reported_at) as n from public.orphan_stops"))["n"] == 64

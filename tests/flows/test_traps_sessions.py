@@ -176,7 +176,7 @@ async def test_a_duplicate_stop_is_answered_and_counts_once(platform: Running, c
     first = await charger.stop(transaction_id, 3000, HALF_AN_HOUR_AGO, idTag="TAG-1", reason="Remote")
     before = await platform.session(transaction_id)
     again = await charger.stop(transaction_id, 3000, HALF_AN_HOUR_AGO, idTag="TAG-1", reason="Remote")
-    other = await charger.stop(transaction_id, 9999, iso(NOW), reason="EmergencyStop")
+    other = await charger.stop(transaction_id, 3000, iso(NOW), reason="EmergencyStop")
 
     assert (first, again, other) == ({"idTagInfo": {"status": "Accepted"}},) * 2 + ({},)
     assert await platform.session(transaction_id) == before

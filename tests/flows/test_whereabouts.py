@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
 import pytest
 from websockets.exceptions import ConnectionClosed
 
@@ -44,6 +47,32 @@ async def test_a_connect_and_a_disconnect_during_an_outage_are_known_after_it(
     await eventually(lambda: "not stored yet" in caplog.text, "a disconnect that cannot be stored")
     await end_of_outage(platform)
     assert await platform.until(GONE, CHARGER)
+
+
+@pytest.mark.parametrize("left", ["null", "now()"])
+async def test_a_clock_of_the_server_that_was_set_back_did_hide_the_charger(platform: Running, left: str) -> None:
+    """Its last socket was opened an hour from now, on a server that told of its end, or died."""
+    async with platform.plugged():
+        await platform.until(LIVE, CHARGER)
+    before = await platform.until(GONE, CHARGER)
+    await platform.store_execute(
+        f"update public.connections set connected_at = now() + interval '1 hour', disconnected_at = {left}"  # noqa: S608
+    )
+    async with platform.plugged():
+        await platform.until(f"{LIVE} and connection_id <> $2", CHARGER, before["connection_id"])
+
+
+async def test_a_server_whose_clock_is_behind_the_others_did_not_find_the_charger(platform: Running) -> None:
+    async with platform.plugged():
+        await platform.until(LIVE, CHARGER)
+    await platform.until(GONE, CHARGER)
+    at = datetime.now(UTC) - timedelta(minutes=1)
+    await platform.server._intake.connect({
+        "charger_id": CHARGER, "connection_id": str(uuid4()), "node": "behind", "protocol": "ocpp1.6", "at": at,
+        "remote_address": None, "security_profile": 0, "password_hash": None, "certificate_id": None,
+    })  # fmt: skip
+
+    assert await platform.rows(LIVE, CHARGER)
 
 
 async def test_a_charger_deleted_while_connected_loses_its_socket(

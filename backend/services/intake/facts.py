@@ -16,7 +16,7 @@ from backend.database import SYSTEM, Database
 from backend.domain.authorization import TokenFacts
 from backend.domain.credentials import Known
 from backend.domain.quirks import LATE, Quirk, is_transaction_id
-from backend.domain.readings import Metered, fit, normalise
+from backend.domain.readings import REGISTER_DIGITS, Metered, fit, normalise
 from backend.domain.timestamps import Moment, believe
 from backend.services.intake.lane import Lane
 from backend.services.quirk_book import QuirkBook
@@ -24,6 +24,7 @@ from backend.services.quirk_book import QuirkBook
 _encode = msgspec.json.Encoder().encode
 _INT64 = 2**63 - 1
 _PORTION = 50
+_LONGEST_TIME = 64  # characters that are kept of what a charger takes for a time
 
 
 class GateFacts(NamedTuple):
@@ -136,7 +137,8 @@ class Intake:
     ) -> TokenFacts | None:  # fmt: skip
         """A session ended. An unknown transaction is kept as an orphan. Returns facts of the stopping token."""
         row = {"charger_id": charger_id, "transaction_id": _int64(transaction_id) or 0, "id_token": id_token,
-               "reported_at": str(reported_at), "received_at": received_at, "meter_stop_wh": _register(meter_stop_wh),
+               "reported_at": str(reported_at)[:_LONGEST_TIME], "received_at": received_at,
+               "meter_stop_wh": _register(meter_stop_wh),
                "stopped_at": self._believed(charger_id, reported_at, received_at).at,
                "stop_reason": reason}  # fmt: skip
         [answer] = await self._lane.submit("stops", [row])
@@ -212,5 +214,5 @@ def _int32(number: object) -> int | None:
 
 
 def _register(number: Decimal) -> str:
-    """A register in Wh as exact text; more than twelve digits are no meter's, and stored as 0."""
-    return fit(number, 12) or "0"
+    """A register in Wh as exact text; one with more than REGISTER_DIGITS is no meter's, and stored as 0."""
+    return fit(number, REGISTER_DIGITS) or "0"

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 Payloads = list[dict[str, Any]]
 
 MOST_TRIES: Final = 9
-_FIRST_PAUSE_S: Final = 15  # then 30, 60, … : two hours in all
+_FIRST_PAUSE_S: Final = 15  # then 30, 60, … : an hour in all
 
 
 class GivenUp(NamedTuple):

@@ -7,8 +7,8 @@ import base64
 import hmac
 import io
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -38,12 +38,16 @@ Fields = dict[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One page: `name` finds its words (`doorstep.<name>.…`), `body` is its form, sent to `action`."""
+    """One page: `name` finds its words (`doorstep.<name>.…`), `body` is its form, sent to `action`.
+
+    `about`: what the sentence below the title needs.
+    """
 
     name: str
     action: str = ""
     body: Markup = _NOTHING
     wrong: Wrong | None = None
+    about: Mapping[str, str] = field(default_factory=dict)
 
 
 class Doorstep:
@@ -171,15 +175,12 @@ class Doorstep:
         try:
             seen = await self._ask(request, "invitation/look", {"token": token})
         except Wrong as ended:
-            return self._page(request, Step("ended", wrong=ended))
-        place = Markup("<p class='about'>{}</p>").format(
-            self._say(request, "doorstep.invitation.place", **_place(seen))
-        )
+            return self._page(request, Step("ended" if ended.status == 404 else "not_now", wrong=ended))
+        advice = Markup("<p class='about'>{}</p>").format(self._say(request, "doorstep.invitation.advice"))
         shown = f'autocomplete="name" maxlength="120" value="{escape(seen["name"] if name is None else name)}"'
         fields = _field(request, "name", shown) + _field(request, "new_password", _NEW_PASSWORD)
-        return self._page(
-            request, Step("invitation", "/auth/invitation", place + _hidden("token", token) + fields, wrong)
-        )
+        body = advice + _hidden("token", token) + fields
+        return self._page(request, Step("invitation", "/auth/invitation", body, wrong, _place(seen)))
 
     async def accept(self, request: Request, form: Fields) -> Response:
         """The invited person is in: to the rooms, or first to the second factor."""
@@ -197,7 +198,7 @@ class Doorstep:
         except (SignedOut, ApiRefused):
             return RedirectResponse("/login", 303)
         except ApiDown:
-            return self._page(request, Step("ended", wrong=Wrong("login.api_down", 503)))
+            return self._page(request, Step("not_now", wrong=Wrong("login.api_down", 503)))
         secret = Markup("<p class='about'>{} <code>{}</code></p>").format(
             self._say(request, "doorstep.enrolment.by_hand"), begun["secret"]
         )
@@ -245,17 +246,17 @@ class Doorstep:
 
     def _page(self, request: Request, step: Step) -> Response:
         language, token = _language(request), secrets.token_urlsafe(24)
-        words = {name: say(language, f"doorstep.{step.name}.{name}") for name in ("title", "about", "button")}
+        words = {name: say(language, f"doorstep.{step.name}.{name}") for name in ("title", "button")}
         sending = Markup('<form method="post" action="{}">{}{}<button type="submit">{}</button></form>')
         leaving = Markup('<p><a class="button" href="/">{}</a></p>').format(words["button"])
         form = sending.format(step.action, _hidden("form_token", token), step.body, words["button"])
         page = _PAGE.substitute(
             language=language,
             title=escape(words["title"]),
-            about=escape(words["about"]),
+            about=escape(say(language, f"doorstep.{step.name}.about", **step.about)),
             notice=door_form.notice(language, step.wrong),
             content=form if step.action else step.body + leaving,
-            back=escape(say(language, "doorstep.back")),
+            back=_back(language) if step.action else "",
         )
         answer = HTMLResponse(page, step.wrong.status if step.wrong else 200, headers=door_form.HEADERS)
         self._desk.keep_form_token(answer, request, token)
@@ -269,6 +270,10 @@ class Doorstep:
 def _language(request: Request) -> Language:
     cookie = request.cookies.get(door_form.LANGUAGE_COOKIE)
     return pick(request.query_params.get("lang"), cookie, request.headers.get("accept-language"))
+
+
+def _back(language: Language) -> Markup:
+    return Markup('<p class="switch"><a href="/login">{}</a></p>').format(say(language, "doorstep.back"))
 
 
 def _place(seen: dict[str, Any]) -> dict[str, str]:

@@ -54,6 +54,7 @@ NOT_AUDITED = {
     "driver_cpos": "told by the functions that change it, without what it says of a person",
     "driver_tokens": "told by the functions that change it, without what it says of a person",
     "drivers": "told by the functions that change it, without what it says of a person",
+    "failed_logins": "told to the log by tell_failed_logins",
     "firmware_jobs": "their command is audited",
     "gate_refusals": "from chargers",
     "held_profiles": "their command is audited",

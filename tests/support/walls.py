@@ -75,6 +75,7 @@ PLACES: Final[Mapping[str, Place]] = MappingProxyType(
         "cpo_registrations": Place("platform"),
         "certificate_authority": Place("platform"),
         "certificate_requests": Place("platform"),
+        "failed_logins": Place("platform"),
         "login_attempts": Place("platform"),
         "login_sessions": Place("platform"),
         "mails": Place("platform"),

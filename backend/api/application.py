@@ -60,6 +60,7 @@ from backend.api.crossing import Crossing
 from backend.api.dependencies import bound_by_address, identify, identify_enrolling
 from backend.api.envelope import Envelope
 from backend.api.paging import Cursors
+from backend.api.timely import Timely
 from backend.services.directory import Directory
 
 VERSION: Final = "0.1.0"
@@ -152,6 +153,7 @@ def create_app(lifespan: Lifespan | None = None) -> FastAPI:
         for router in routers:  # one place asks who calls, so no route can forget it
             answers = problems.responses(401, 403, 422, 429, 500)
             app.include_router(router, dependencies=[Depends(who)], responses=answers)
+    app.add_middleware(Timely)
     app.add_middleware(Crossing)
     app.add_middleware(Envelope)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]

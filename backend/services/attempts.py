@@ -36,3 +36,14 @@ class Attempts:
     async def succeeded(self, keys: Sequence[Counted]) -> None:
         """Takes an attempt back that `begin` had counted, and forgets the failures of its pair."""
         await self._database.call("attempt_succeeded", {"p_keys": [one.key for one in keys]}, scope=SYSTEM)
+
+    async def failed(self, proof: Proof, email: str, address: str | None, keys: Sequence[Counted]) -> None:
+        """Notes for the audit log that an attempt was wrong; the same work whether `email` is anybody's or not."""
+        arguments = {
+            "p_email": email,
+            "p_proof": proof.value,
+            "p_address": address,
+            "p_keys": [one.key for one in keys],
+            "p_now": self._now().isoformat(),
+        }
+        await self._database.call("note_failed_login", arguments, scope=SYSTEM)

@@ -107,6 +107,7 @@ class Logins:
         counted = await self._attempts.begin(Proof.PASSWORD, address, visitor.address, known=known)
         matches = await self._passwords.verify(row["password_hash"] if row else None, password)
         if row is None or not matches or not row["active"]:
+            await self._attempts.failed(Proof.PASSWORD, address, visitor.address, counted)
             raise Unauthenticated("E-mail address or password is wrong.", code="login_failed")
         await self._attempts.succeeded(counted)
         return await self.admit(row["id"], "password", visitor)
@@ -137,6 +138,7 @@ class Logins:
         known = await self._knows(row, visitor)
         counted = await self._attempts.begin(Proof.SECOND_FACTOR, row["id"], visitor.address, known=known)
         if not await self._second_factor.proves(row, code):
+            await self._attempts.failed(Proof.SECOND_FACTOR, row["email"], visitor.address, counted)
             raise Unauthenticated("The code is wrong or was used already.", code="code_wrong")
         await self._attempts.succeeded(counted)
         login = await self.admit(row["id"], who.method, visitor, proven=True)

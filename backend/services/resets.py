@@ -98,6 +98,7 @@ class Resets:
             "p_now": self._now().isoformat(),
         }
         if not await self._database.call("reset_password", arguments, scope=SYSTEM):
+            await self._attempts.failed(Proof.RESET_CODE, plain, visitor.address, counted)
             raise Unauthenticated("The code is wrong, was used or has expired.", code="code_wrong")
         await self._attempts.succeeded(counted)
 

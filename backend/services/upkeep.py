@@ -8,6 +8,8 @@ MESSAGES_KEPT_DAYS = 30
 """Unless the settings say otherwise."""
 PARTITIONS_AHEAD_DAYS = 7
 SILENT_SESSIONS_AT_ONCE = 500
+FAILED_LOGINS_WINDOW_S = 3600
+"""An account's failed logins of this time are one row of the audit log."""
 
 
 class Upkeep:
@@ -43,6 +45,13 @@ class Upkeep:
         """Ends firmware and log jobs of which nothing was heard in time; returns how many."""
         ended: int = await self._database.call("expire_jobs", scope=SYSTEM)
         return ended
+
+    async def tell_failed_logins(self) -> int:
+        """Tells the audit log of lock-outs, and of failed logins whose time is over; returns how many rows."""
+        told: int = await self._database.call(
+            "tell_failed_logins", {"p_window_s": FAILED_LOGINS_WINDOW_S}, scope=SYSTEM
+        )
+        return told
 
     async def prune_audit(self, keep_days: int) -> int:
         """Takes what is older than that from the beginning of the audit log's chains; returns how many rows."""

@@ -7,8 +7,8 @@ import base64
 import hmac
 import io
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -40,13 +40,15 @@ Fields = dict[str, str]
 class Step:
     """One page: `name` finds its words (`doorstep.<name>.…`), `body` is its form, sent to `action`.
 
-    `staff`: whoever stands here has rooms behind the door, and is shown the way in.
+    `about`: what the sentence below the title needs. `staff`: who stands here has rooms behind the door, and is shown
+    the way in.
     """
 
     name: str
     action: str = ""
     body: Markup = _NOTHING
     wrong: Wrong | None = None
+    about: Mapping[str, str] = field(default_factory=dict)
     staff: bool = True
 
 
@@ -175,14 +177,13 @@ class Doorstep:
         try:
             seen = await self._ask(request, "invitation/look", {"token": token})
         except Wrong as ended:
-            return self._page(request, Step("ended", wrong=ended))
-        words = "doorstep.invitation.driver" if seen["role"] == door_form.DRIVER else "doorstep.invitation.place"
-        place = Markup("<p class='about'>{}</p>").format(self._say(request, words, **_place(seen)))
+            return self._page(request, Step("ended" if ended.status == 404 else "not_now", wrong=ended))
+        advice = Markup("<p class='about'>{}</p>").format(self._say(request, "doorstep.invitation.advice"))
         shown = f'autocomplete="name" maxlength="120" value="{escape(seen["name"] if name is None else name)}"'
         fields = _field(request, "name", shown) + _field(request, "new_password", _NEW_PASSWORD)
-        return self._page(
-            request, Step("invitation", "/auth/invitation", place + _hidden("token", token) + fields, wrong)
-        )
+        body = advice + _hidden("token", token) + fields
+        step = "driver_invitation" if seen["role"] == door_form.DRIVER else "invitation"
+        return self._page(request, Step(step, "/auth/invitation", body, wrong, about=_place(seen)))
 
     async def accept(self, request: Request, form: Fields) -> Response:
         """The invited person is in: to the rooms, or first to the second factor. A driver's account is ready."""
@@ -204,7 +205,7 @@ class Doorstep:
         except (SignedOut, ApiRefused):
             return RedirectResponse("/login", 303)
         except ApiDown:
-            return self._page(request, Step("ended", wrong=Wrong("login.api_down", 503)))
+            return self._page(request, Step("not_now", wrong=Wrong("login.api_down", 503)))
         secret = Markup("<p class='about'>{} <code>{}</code></p>").format(
             self._say(request, "doorstep.enrolment.by_hand"), begun["secret"]
         )
@@ -252,14 +253,13 @@ class Doorstep:
 
     def _page(self, request: Request, step: Step) -> Response:
         language, token = _language(request), secrets.token_urlsafe(24)
-        words = {name: say(language, f"doorstep.{step.name}.{name}") for name in ("title", "about")}
         page = _PAGE.substitute(
             language=language,
-            title=escape(words["title"]),
-            about=escape(words["about"]),
+            title=escape(say(language, f"doorstep.{step.name}.title")),
+            about=escape(say(language, f"doorstep.{step.name}.about", **step.about)),
             notice=door_form.notice(language, step.wrong),
             content=_content(step, language, token) if step.staff else step.body,
-            back=_back(language) if step.staff else "",
+            back=_back(language) if step.staff and step.action else "",
         )
         answer = HTMLResponse(page, step.wrong.status if step.wrong else 200, headers=door_form.HEADERS)
         self._desk.keep_form_token(answer, request, token)

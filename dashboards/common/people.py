@@ -87,7 +87,8 @@ def dialog(dashboard: door.Dashboard, name: str, row: Row) -> None:
         st.markdown(f"**{plain(row['name'])}** · {plain(row['email'])}")
     body = _guest_form(viewer) if name == "invite" else _role_form(viewer, row) if name == "role" else {}
     st.info(t(f"people.{name}.consequence"), icon=":material/info:")
-    if not st.button(t("people.confirm"), key="person_confirm", type="primary", width="stretch"):
+    unsaid = None in body.values()
+    if not st.button(t("people.confirm"), key="person_confirm", type="primary", width="stretch", disabled=unsaid):
         return
     try:
         _send(viewer, name, row, body)
@@ -147,16 +148,17 @@ def _role_form(viewer: Viewer, row: Row) -> Row:
 
 
 def _role(viewer: Viewer, key: str, row: Row | None) -> str | None:
-    """A role that the viewer may give; for somebody who is here already, one of the same house."""
+    """A role that the viewer may give, chosen by nobody else; for who is here already, one of the same house."""
     table_of = {one["role"]: one for one in read(viewer, "/api/roles").items}
     given = [role for role in table_of[viewer.role]["grants"] if role != "integrator" and role != "driver"]
     if row is not None:
         home = table_of[row["role"]]["home"]
         given = [role for role in given if table_of[role]["home"] == home]
-    index = given.index(row["role"]) if row and row["role"] in given else 0
+    index = given.index(row["role"]) if row and row["role"] in given else None
     choice: str | None = st.selectbox(
-        t("people.role_label"), given, index, format_func=lambda code: t(f"role.{code}"), key=key
-    )
+        t("people.role_label"), given, index, format_func=lambda code: t(f"role.{code}"), key=key,
+        placeholder=t("people.choose_role"),
+    )  # fmt: skip
     return choice
 
 

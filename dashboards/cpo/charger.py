@@ -15,7 +15,7 @@ from dashboards.common.frame import live
 from dashboards.common.panel import ago, draw, link
 from dashboards.common.status import badge
 from dashboards.common.texts import t
-from dashboards.common.viewer import Viewer
+from dashboards.common.viewer import Viewer, require_viewer
 from dashboards.common.widgets import as_of, crumbs, empty
 from dashboards.cpo import data, messages, orders, timeline
 from dashboards.cpo.rows import Row, charger_header, last_status, plug_error, plug_number, trouble, whole_charger
@@ -164,8 +164,9 @@ live(door.CPO, now)
 st.subheader(t("timeline.heading"), anchor="timeline")
 timeline_filters()
 live(door.CPO, history, key="timeline_region")
-st.subheader(t("log.heading"))
-with st.container(horizontal=True, vertical_alignment="bottom"):
-    dropdown("action", t("log.filter"), ACTIONS, lambda code: code, t("log.all"))
-    running = st.toggle(t("log.live"), value=True, key="log_live", help=t("log.live_help"))
-live(door.CPO, log, every=2 if running else None, key="log_region")
+if require_viewer(door.CPO).may("messages:read"):
+    st.subheader(t("log.heading"))
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        dropdown("action", t("log.filter"), ACTIONS, lambda code: code, t("log.all"))
+        running = st.toggle(t("log.live"), value=True, key="log_live", help=t("log.live_help"))
+    live(door.CPO, log, every=2 if running else None, key="log_region")

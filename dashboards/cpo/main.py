@@ -27,6 +27,7 @@ open_house(
         ),
         Room("campaigns.py", "campaigns", "campaigns:read", ":material/campaign:", section="fleet"),
         Room("quirks.py", "quirks", "quirks:read", ":material/rule:", section="fleet"),
+        Room("revenue.py", "revenue", "revenue_shares:read", ":material/percent:", section="money"),
         Room("drivers.py", "drivers", "drivers:read", ":material/person:", section="people"),
         Room("people.py", "people", "users:read", ":material/group:", section="people"),
         Room("api_keys.py", "api_keys", "api_keys:read", ":material/key:", section="people"),

@@ -47,7 +47,7 @@ def new(viewer: Viewer) -> None:
             t("reservations.ask"),
             type="primary",
             key="reserve",
-            disabled=not (charger and token and viewer.may("reservations:write")),
+            disabled=not (charger and token),
         )
         if pressed:
             until = datetime.now(UTC) + timedelta(minutes=minutes)
@@ -136,5 +136,7 @@ def _other(row: Row) -> Markup:
 
 deeds.ask_if_pressed()
 st.title(t("cpo.reservations.title"))
-new(require_viewer(door.CPO))
+person = require_viewer(door.CPO)
+if person.may("reservations:write"):
+    new(person)
 live(door.CPO, listing, every=5)

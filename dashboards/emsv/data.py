@@ -48,8 +48,3 @@ def application(viewer: Viewer, cpo_id: str) -> dict[str, Any]:
     """One application, as it stands now: a decision names its revision."""
     found: dict[str, Any] = viewer.api.get(f"/api/cpo/{cpo_id}/application")
     return found
-
-
-def revenue_shares(viewer: Viewer, cpo_id: str) -> Answer:
-    """What a CPO keeps, newest first."""
-    return read(viewer, f"/api/cpo/{cpo_id}/revenue-shares", cap=500)

@@ -1,6 +1,7 @@
 """A real Chromium before the real dashboards, API, OCPP server and simulated chargers."""
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -68,6 +69,7 @@ class Visitor:
     url: str
     context: BrowserContext
     oddities: list[str] = field(default_factory=list)
+    issuer: str = "nowhere:"  # single sign-on leads there; what its pages ask for is their own matter
 
     def sign_in(self, email: str, path: str = "/") -> None:
         """Through the form, as a person does, straight to `path`."""
@@ -83,9 +85,13 @@ class Visitor:
         self.page.on("pageerror", lambda error: self.oddities.append(f"exception: {error}"))
         self.page.on("console", lambda m: self._console(m.type, m.text))
 
+    def refused(self, status: int, path: str) -> None:
+        """Takes back one oddity that the test wanted: a page of ours that says no. ValueError if it did not."""
+        self.oddities.remove(f"{status}: {self.url}{path}")
+
     def _request(self, request: Request) -> None:
-        ours = (self.url, self.url.replace("http", "ws"), "data:", "blob:")
-        if not request.url.startswith(ours):
+        ours = (self.url, self.url.replace("http", "ws"), "data:", "blob:", self.issuer)
+        if not request.url.startswith(ours) and not request.frame.url.startswith(self.issuer):
             self.oddities.append(f"off-origin: {request.url}")
 
     def _response(self, response: Response) -> None:
@@ -96,6 +102,12 @@ class Visitor:
         # Failed loads are judged with their address in _response; this line has none.
         if kind == "error" and not text.startswith("Failed to load resource"):
             self.oddities.append(f"console: {text}")
+
+
+def picture(page: Page, name: str) -> None:
+    """Kept for people to look at, where a folder is named."""
+    if folder := os.environ.get("UNIEV_TEST_PICTURES"):
+        page.screenshot(path=str(Path(folder) / f"{name}.png"), full_page=True)
 
 
 @pytest.fixture(scope="session")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from pathlib import Path
 
 import httpx
 import pyotp
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from tests.browser.conftest import Stack, Visitor
+from tests.browser.conftest import Stack, Visitor, picture
 from tests.support.rooms import PASSWORD, sign_in
 from tests.support.waiting import wait_until
 
@@ -33,12 +31,6 @@ def _hire(stack: Stack) -> None:
     assert reply.status_code == 201, reply.text
 
 
-def _picture(page: Page, name: str) -> None:
-    """Kept for people to look at, where a folder is named."""
-    if folder := os.environ.get("UNIEV_TEST_PICTURES"):
-        page.screenshot(path=str(Path(folder) / f"{name}.png"), full_page=True)
-
-
 def _sign_in(visitor: Visitor) -> None:
     visitor.page.goto(visitor.url + "/")
     visitor.page.fill("#email", FINANCE)
@@ -54,20 +46,20 @@ def test_finance_enrols_a_second_factor_and_needs_it_from_then_on(stack: Stack, 
     expect(page.get_by_role("heading", name="Enrol a second factor")).to_be_visible()
     page.goto(visitor.url + "/nation")  # no way round it
     expect(page.locator("img.qr")).to_be_visible()
-    _picture(page, "enrolment")
+    picture(page, "enrolment")
     totp = pyotp.TOTP(page.locator("p.about code").inner_text())
     used = totp.now()
     page.fill("#code", used)
     page.click("button[type=submit]")
     expect(page.locator("ul.codes li")).to_have_count(10)
-    _picture(page, "recovery_codes")
+    picture(page, "recovery_codes")
     recovery = page.locator("ul.codes li").first.inner_text()
     page.get_by_role("link", name="I have kept them").click()
     expect(page.get_by_role("heading", name="Nation")).to_be_visible()
     again = visit(stack.emsv.url, "en-GB")
     _sign_in(again)
     expect(again.page.get_by_role("heading", name="Second factor")).to_be_visible()
-    _picture(again.page, "second_factor")
+    picture(again.page, "second_factor")
     again.page.fill("#code", recovery)
     again.page.click("button[type=submit]")
     expect(again.page.get_by_role("heading", name="Nation")).to_be_visible()
@@ -80,10 +72,10 @@ def test_the_room_of_people_and_the_own_sign_ins_are_drawn(stack: Stack, visit: 
     expect(page.get_by_text("Dimas Saputra").first).to_be_visible()
     page.get_by_text("Wewenang setiap peran").click()
     expect(page.get_by_text("sessions:review").first).to_be_visible()
-    _picture(page, "people")
+    picture(page, "people")
     page.goto(visitor.url + "/own_logins")
     expect(page.get_by_role("button", name="Akhiri semua yang lain")).to_be_visible()
-    _picture(page, "own_logins")
+    picture(page, "own_logins")
 
 
 def test_the_pages_for_a_forgotten_password_say_the_same_to_everybody(
@@ -92,10 +84,10 @@ def test_the_pages_for_a_forgotten_password_say_the_same_to_everybody(
     visitor = visit(stack.cpo.url, "en-GB")
     page = visitor.page
     page.goto(visitor.url + "/")
-    _picture(page, "login")
+    picture(page, "login")
     page.get_by_role("link", name="Forgot the password?").click()
     page.fill("#email", "nobody@nowhere.test")
     page.click("button[type=submit]")
     expect(page.get_by_role("heading", name="New password")).to_be_visible()
-    _picture(page, "reset")
+    picture(page, "reset")
     wait_until(lambda: page.input_value("#email") == "nobody@nowhere.test", "the address to stand there")

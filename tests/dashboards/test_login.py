@@ -170,3 +170,9 @@ def test_the_login_page_speaks_the_language_that_was_chosen(browser: Browser) ->
 def test_what_was_typed_is_escaped_when_shown_again(browser: Browser) -> None:
     answer = enter(browser(), '"><script>alert(1)</script>@x.id', "wrong")
     assert "<script>" not in answer.text
+
+
+def test_an_invitation_is_not_called_used_up_while_the_api_is_away(browser: Browser) -> None:
+    answer = browser(api_url=CLOSED_PORT).get("/auth/invitation?token=any")
+    assert answer.status_code == 503
+    assert "Buka halaman ini lagi" in answer.text and "undangan baru" not in answer.text

@@ -45,7 +45,7 @@ def test_somebody_is_invited_and_withdrawn_again(room: Room, nation: Nation) -> 
     app = dialog(nation, door.CPO, ADMIN, "invite", {})
     app.text_input("guest_name").input("Putri Ayu")
     app.text_input("guest_email").input("putri@nusantara.test")
-    app.selectbox("guest_role").select("cpo_technician")
+    app.selectbox("guest_role").select("cpo_technician").run()
     app.button("person_confirm").click().run()
     (made,) = nation.get(ADMIN, "/api/invitations")["items"]
     assert (made["email"], made["role"]) == ("putri@nusantara.test", "cpo_technician")

@@ -22,6 +22,7 @@ from backend.migrate import MIGRATIONS, migrate
 from backend.services.audit import Audit
 from backend.services.audit_proof import AuditProof, Proof
 from backend.services.upkeep import Upkeep
+from tests.database.unaudited import NOT_AUDITED
 from tests.support.postgres import execute, fresh_database
 from tests.support.postgrest import PostgREST
 from tests.support.tenancy import FOREIGNER, OWNER, PERSON, found_nation
@@ -31,53 +32,6 @@ EMSV = Caller(Scope("emsv_admin", PERSON), "Budi", "request-0002", "2001:db8::1"
 
 _OWN = f"where chain = '{OWNER}'"
 _LOG, _SET = f"public.audit_log {_OWN}", "public.audit_log set"
-
-# Tables that people never change, or whose every change stands in another table for ever.
-NOT_AUDITED = {
-    "alarms": "raised and closed by the platform",
-    "audit_chains": "the log's own ends",
-    "audit_log": "the log",
-    "campaign_targets": "follows from the campaign",
-    "certificate_authority": "the platform's own",
-    "certificate_requests": "from chargers",
-    "charger_configuration": "as chargers report it; changes stand in configuration_changes",
-    "charger_events": "from chargers",
-    "charger_quirks": "counted by the platform",
-    "composite_schedules": "from chargers",
-    "configuration_changes": "a history itself",
-    "configuration_reports": "from chargers",
-    "connections": "sockets",
-    "cpo_applicant_tokens": "logins of applicants",
-    "cpo_registrations": "codes before there is an application",
-    "driver_consents": "a history itself; told by driver.consent",
-    "driver_contacts": "told by the functions that change it, without what it says of a person",
-    "driver_cpos": "told by the functions that change it, without what it says of a person",
-    "driver_tokens": "told by the functions that change it, without what it says of a person",
-    "drivers": "told by the functions that change it, without what it says of a person",
-    "firmware_jobs": "their command is audited",
-    "gate_refusals": "from chargers",
-    "held_profiles": "their command is audited",
-    "local_list_entries": "as chargers hold them",
-    "local_list_orders": "their commands are audited",
-    "contents_left_behind": "the platform's own",
-    "log_jobs": "their command is audited",
-    "login_attempts": "counted by the platform",
-    "mails": "told by what they say",
-    "meter_values": "from chargers",
-    "nodes": "the platform's own",
-    "ocpp_messages": "from chargers",
-    "one_time_codes": "short-lived; what one is used for is audited",
-    "orphan_stops": "from chargers",
-    "outbox": "the platform's own",
-    "recovery_codes": "hashes that are made and used up; the user's row tells of it",
-    "refresh_tokens": "their login is audited",
-    "reservations": "their command is audited",
-    "security_events": "from chargers",
-    "session_reviews": "decide_session tells its decision itself",
-    "sessions": "from chargers",
-    "sso_flows": "sign-ons under way; the login that follows is audited",
-    "station_days": "sums",
-}
 
 
 @pytest.fixture

@@ -17,13 +17,14 @@ class _Marks:
 
     chosen = False
     losing = False
+    held = False
 
 
 class Relay:
     """`requests` counts what the client waits for an answer to: one Sync or one simple query is a round trip.
 
     `lose_commit_of`: the transaction whose statements hold these bytes is committed, but the connection breaks
-    before the client hears of it; once.
+    before the client hears of it; once. `hold_commit_of`: the same, but the connection stays, without an answer.
     """
 
     def __init__(self, dsn: str, directory: Path) -> None:
@@ -34,6 +35,7 @@ class Relay:
         self.requests = 0
         self.silent = False
         self.lose_commit_of: bytes | None = None
+        self.hold_commit_of: bytes | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     @classmethod
@@ -75,6 +77,8 @@ class Relay:
                 if counted:
                     self._count(data)
                     self._mark(data, marks)
+                elif marks.losing and marks.held:
+                    continue
                 elif marks.losing:
                     break
                 if not self.silent:
@@ -87,6 +91,9 @@ class Relay:
         if self.lose_commit_of is not None and self.lose_commit_of in data:
             self.lose_commit_of = None
             marks.chosen = True
+        if self.hold_commit_of is not None and self.hold_commit_of in data:
+            self.hold_commit_of = None
+            marks.chosen = marks.held = True
 
     def _count(self, data: bytes) -> None:
         """Messages are a letter, a length and a body; asyncpg writes whole messages, small ones at once."""

@@ -76,6 +76,7 @@ PLACES: Final[Mapping[str, Place]] = MappingProxyType(
         "contents_left_behind": Place("platform"),
         "certificate_authority": Place("platform"),
         "certificate_requests": Place("platform"),
+        "failed_logins": Place("platform"),
         "login_attempts": Place("platform"),
         "login_sessions": Place("platform"),
         "mails": Place("platform"),

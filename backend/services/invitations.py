@@ -25,7 +25,7 @@ from backend.services.dossiers import Screens
 from backend.services.mails import Mails
 from backend.services.passwords import Passwords, check_strength
 from backend.services.records import Page, PageRequest, Record, own_rows, select_page
-from backend.services.users import Locale, UserRole, cpo_for_role, may_give
+from backend.services.users import Locale, UserRole, cpo_for_role, may_empower, may_give
 
 INVITATION_LIFETIME: Final = timedelta(days=7)
 
@@ -109,10 +109,10 @@ class Invitations:
         """Mails a link. An open invitation of the same address to the same place is replaced.
 
         Whether the address has a login elsewhere is not told: its owner learns it who follows the link. Raises
-        Forbidden (`role_forbidden`), NotFound (`cpo_not_found`), InvalidInput (`cpo_required`, `cpo_not_allowed`),
-        Conflict (`user_exists`) for somebody whom the inviter sees already.
+        Forbidden (`role_forbidden`, `scope_forbidden`), NotFound (`cpo_not_found`), InvalidInput (`cpo_required`,
+        `cpo_not_allowed`), Conflict (`user_exists`) for somebody whom the inviter sees already.
         """
-        may_give(caller, new.role)
+        may_empower(caller, new.role)
         cpo_id = await cpo_for_role(self._cpos, caller.scope, new.role, new.cpo_id)
         email = new.email.strip().lower()
         if await self._database.select(

@@ -14,7 +14,7 @@ from uuid import uuid4
 from pydantic import Field
 
 from backend.database import Database, Row
-from backend.domain.caller import PLATFORM, Caller, Visitor
+from backend.domain.caller import Caller, Visitor
 from backend.domain.errors import Conflict, NotFound
 from backend.domain.lockout import Proof
 from backend.domain.roles import belongs_to_cpo
@@ -173,7 +173,8 @@ class Invitations:
             "p_password_hash": await self._passwords.hash(password),
             "p_now": self._now().isoformat(),
         }
-        user_id: str = await self._database.call("accept_invitation", arguments, scope=PLATFORM.as_platform)
+        holder = Caller(SYSTEM, "holder of an invitation", address=visitor.address)
+        user_id: str = await self._database.call("accept_invitation", arguments, scope=holder.as_platform)
         return user_id
 
     async def _open(self, token: str, visitor: Visitor) -> Row:

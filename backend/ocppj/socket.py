@@ -32,7 +32,8 @@ MAX_FRAME_BYTES = 1 << 20
 _LONGEST_REQUEST = 1 << 14
 _END_OF_REQUEST = b"\r\n\r\n"
 _UNSENT_LIMIT = 1 << 20
-# A charger's fair share: frames a second, and how many it may be ahead of them. Large ones count for several.
+# A charger's fair share: frames a second, and how many it may be ahead of them. Large ones count for several, those
+# that were compressed by what they unpack to.
 _FRAMES_PER_S = 100
 _FRAMES_AHEAD = 500
 _FRAME_SIZE_BITS = 9
@@ -116,7 +117,8 @@ class ChargerSocket(asyncio.Protocol):
         # Neither who talks on instead of closing nor who sends a byte now and then stays for that.
         if events and was is not CLOSING:
             self.heard_at = self.loop.time()
-        self._debt += len(events) + (len(data) >> _FRAME_SIZE_BITS)
+        unpacked = sum(len(event.data) for event in events if isinstance(event, Frame)) if self._ws.extensions else 0
+        self._debt += len(events) + (len(data) >> _FRAME_SIZE_BITS) + (unpacked >> _FRAME_SIZE_BITS)
         if self._debt > _FRAMES_AHEAD:
             self._hold_up()
         for event in events:

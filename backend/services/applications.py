@@ -210,10 +210,10 @@ class Applications:
     async def _ask_code(self, email: str, details: dict[str, str], language: str) -> None:
         begun, plain = time.monotonic(), _plain(email)
         code, hashed = self.codes.new(plain)
-        name = details["contact_name"]
         link = f"{self._screens}/register/code?email={quote(plain)}"
-        values = {"name": name, "code": code, "minutes": str(CODE_LIFE_S // 60), "link": link}
-        known = {"name": name, "link": f"{self._screens}/login"}
+        # Nothing that a stranger wrote: these go to whatever address a stranger names.
+        values = {"code": code, "minutes": str(CODE_LIFE_S // 60), "link": link}
+        known = {"link": f"{self._screens}/login"}
         mails = {
             "code": self._mails.prepared(to=plain, template="registration_code", language=language, values=values),
             "known": self._mails.prepared(to=plain, template="registration_known", language=language, values=known),

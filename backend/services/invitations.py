@@ -14,7 +14,7 @@ from uuid import uuid4
 from pydantic import Field
 
 from backend.database import Database, Row
-from backend.domain.caller import PLATFORM, Caller, Visitor
+from backend.domain.caller import Caller, Visitor
 from backend.domain.errors import Conflict, InvalidInput, NotFound
 from backend.domain.lockout import Proof
 from backend.domain.roles import belongs_to_cpo
@@ -25,7 +25,7 @@ from backend.services.dossiers import Screens
 from backend.services.mails import Mails
 from backend.services.passwords import Passwords, check_strength
 from backend.services.records import Page, PageRequest, Record, own_rows, select_page
-from backend.services.users import STAFF, Locale, UserRole, cpo_for_role, may_give
+from backend.services.users import STAFF, Locale, UserRole, cpo_for_role, may_empower, may_give
 
 INVITATION_LIFETIME: Final = timedelta(days=7)
 
@@ -112,11 +112,11 @@ class Invitations:
         """Mails a link. An open invitation of the same address to the same place, or of the same driver, is replaced.
 
         Whether the address has a login elsewhere is not told: its owner learns it who follows the link. Raises
-        Forbidden (`role_forbidden`), NotFound (`cpo_not_found`, `driver_not_found`), InvalidInput (`cpo_required`,
-        `cpo_not_allowed`, `driver_required`, `driver_not_allowed`), Conflict (`driver_login_exists`; `user_exists`
-        for somebody whom the inviter sees already).
+        Forbidden (`role_forbidden`, `scope_forbidden`), NotFound (`cpo_not_found`, `driver_not_found`), InvalidInput
+        (`cpo_required`, `cpo_not_allowed`, `driver_required`, `driver_not_allowed`), Conflict (`driver_login_exists`;
+        `user_exists` for somebody whom the inviter sees already).
         """
-        may_give(caller, new.role)
+        may_empower(caller, new.role)
         _check_driver(new)
         cpo_id = await cpo_for_role(self._cpos, caller.scope, new.role, new.cpo_id)
         email = new.email.strip().lower()
@@ -180,7 +180,8 @@ class Invitations:
             "p_password_hash": await self._passwords.hash(password),
             "p_now": self._now().isoformat(),
         }
-        user_id: str = await self._database.call("accept_invitation", arguments, scope=PLATFORM.as_platform)
+        holder = Caller(SYSTEM, "holder of an invitation", address=visitor.address)
+        user_id: str = await self._database.call("accept_invitation", arguments, scope=holder.as_platform)
         return user_id
 
     async def _open(self, token: str, visitor: Visitor) -> Row:

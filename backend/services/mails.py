@@ -66,8 +66,10 @@ def placeholders(template: str, language: str) -> frozenset[str]:
 
 
 def render(mail_id: str, to: str, template: str, language: str, values: Mapping[str, str]) -> Letter:
-    """Writes a mail; values go into it as they are, the subject keeps to one line. Raises KeyError."""
+    """Writes a mail; but for a `message`, values keep to one line, as the subject does: a name begins no paragraph of
+    its own. Raises KeyError."""
     text = texts(language)[template]
+    values = {name: value if name == "message" else " ".join(value.split()) for name, value in values.items()}
     line = " ".join(text["subject"].format_map(values).split())
     signature = texts(language)["signature"]["body"]
     return Letter(mail_id, to, line, f"{text['body'].format_map(values).strip()}\n\n-- \n{signature.strip()}\n")

@@ -97,7 +97,8 @@ class Resets:
             "p_most": MOST_FAILURES,
             "p_now": self._now().isoformat(),
         }
-        if not await self._database.call("reset_password", arguments, scope=SYSTEM):
+        holder = Caller(SYSTEM, "holder of a mailed code", address=visitor.address)
+        if not await self._database.call("reset_password", arguments, scope=holder.as_platform):
             await self._attempts.failed(Proof.RESET_CODE, plain, visitor.address, counted)
             raise Unauthenticated("The code is wrong, was used or has expired.", code="code_wrong")
         await self._attempts.succeeded(counted)

@@ -13,7 +13,7 @@ from pydantic import Field
 from backend.database import Condition, Database
 from backend.domain.caller import Caller
 from backend.domain.errors import Conflict, Forbidden, InvalidInput, NotFound
-from backend.domain.roles import House, belongs_to_cpo, house_of, may_grant
+from backend.domain.roles import House, belongs_to_cpo, house_of, may_grant, permissions_of
 from backend.domain.scope import Scope
 from backend.services.cpos import Cpos
 from backend.services.passwords import Passwords, check_strength
@@ -99,11 +99,12 @@ class Users:
     async def create(self, caller: Caller, new: NewUser) -> User:
         """Creates a user.
 
-        Raises Forbidden (`role_forbidden`) for a role the caller may not give, NotFound (`cpo_not_found`),
-        InvalidInput (`cpo_required`, `cpo_not_allowed`) if role and CPO do not fit, InvalidInput (`driver_required`)
-        for the role `driver`, InvalidInput (`password_too_short`, `password_weak`), Conflict (`user_exists`).
+        Raises Forbidden (`role_forbidden`, `scope_forbidden`) for a role the caller may not give, NotFound
+        (`cpo_not_found`), InvalidInput (`cpo_required`, `cpo_not_allowed`) if role and CPO do not fit, InvalidInput
+        (`driver_required`) for the role `driver`, InvalidInput (`password_too_short`, `password_weak`), Conflict
+        (`user_exists`).
         """
-        may_give(caller, new.role)
+        may_empower(caller, new.role)
         if new.role is UserRole.DRIVER:
             raise InvalidInput("A driver gets a login by invitation.", code="driver_required")
         await check_strength(new.password, new.email, new.name)
@@ -125,16 +126,15 @@ class Users:
     async def update(self, caller: Caller, user_id: str, changes: Mapping[str, Any]) -> User:
         """Changes `name`, `locale`, `role`, `active` or `password`; all but the first two end the user's logins.
 
-        Raises NotFound (`user_not_found`), Forbidden (`role_forbidden`) for a role that the caller could not give,
-        InvalidInput (`cpo_required`, `cpo_not_allowed`, `driver_required`, `password_weak`), Conflict
-        (`own_user_in_use`) when callers lock themselves out.
+        Raises NotFound (`user_not_found`), Forbidden (`role_forbidden`, `scope_forbidden`) for a role that the caller
+        could not give, InvalidInput (`cpo_required`, `cpo_not_allowed`, `driver_required`, `password_weak`), Conflict
+        (`own_user_in_use`) when callers lock themselves out, or replace their own password without the present one.
         """
         before = await self.get(caller.scope, user_id)
-        may_give(caller, before.role)
-        if user_id == caller.scope.user_id and (changes.get("active") is False or "role" in changes):
-            raise Conflict("You cannot deactivate yourself or change your own role.", code="own_user_in_use")
+        may_empower(caller, before.role)
+        _not_oneself(caller, before.id, changes)
         if "role" in changes:
-            may_give(caller, changes["role"])
+            may_empower(caller, changes["role"])
             _same_home(before, changes["role"])
         values = {key: value for key, value in changes.items() if key != "password"}
         if "password" in changes:
@@ -149,11 +149,12 @@ class Users:
     async def reset_second_factor(self, caller: Caller, user_id: str) -> None:
         """Takes the second factor of somebody who lost it away; their logins end.
 
-        Raises NotFound (`user_not_found`), Forbidden (`role_forbidden`), Conflict (`own_user_in_use`).
+        Raises NotFound (`user_not_found`), Forbidden (`role_forbidden`, `scope_forbidden`), Conflict
+        (`own_user_in_use`).
         """
         user = await self.get(caller.scope, user_id)
-        may_give(caller, user.role)
-        if user_id == caller.scope.user_id:
+        may_empower(caller, user.role)
+        if user.id == caller.scope.user_id:
             raise Conflict("Your own second factor goes with a code of it.", code="own_user_in_use")
         await self._second_factor.reset(caller, user_id)
 
@@ -162,6 +163,17 @@ def may_give(caller: Caller, role: str) -> None:
     """Raises Forbidden (`role_forbidden`) unless the caller may give `role`; the platform itself may."""
     if not caller.scope.is_system and not may_grant(caller.scope.role, role):
         raise Forbidden(f"Your role may not give or change the role {role}.", code="role_forbidden")
+
+
+def may_empower(caller: Caller, role: str) -> None:
+    """As `may_give`, for people: who holds a key that is narrowed to scopes could log in as whom they make or change.
+
+    Raises Forbidden (`role_forbidden`, `scope_forbidden`).
+    """
+    may_give(caller, role)
+    scopes = caller.scope.permissions
+    if scopes is not None and not scopes >= set(permissions_of(role)):
+        raise Forbidden("A key that is narrowed to scopes touches nobody who may do more.", code="scope_forbidden")
 
 
 async def cpo_for_role(cpos: Cpos, scope: Scope, role: str, cpo_id: str | None) -> str | None:
@@ -177,6 +189,15 @@ async def cpo_for_role(cpos: Cpos, scope: Scope, role: str, cpo_id: str | None) 
     if chosen is None:
         raise _misfit("cpo_required", f"The role {role} belongs to a CPO; say which.")
     return (await cpos.get(scope, chosen)).id
+
+
+def _not_oneself(caller: Caller, user_id: str, changes: Mapping[str, Any]) -> None:
+    if user_id != caller.scope.user_id:
+        return
+    if changes.get("active") is False or "role" in changes:
+        raise Conflict("You cannot deactivate yourself or change your own role.", code="own_user_in_use")
+    if "password" in changes:  # who holds only a token must not keep the account by it
+        raise Conflict("Your own password is changed with the present one.", code="own_user_in_use")
 
 
 def _same_home(user: User, role: str) -> None:

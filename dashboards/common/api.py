@@ -171,7 +171,10 @@ class Api:
             if current.access_token != session.access_token:
                 return current  # another tab was faster
             try:
-                login = ask(self._client, "POST", "/api/auth/refresh", body={"refresh_token": session.refresh_token})
+                login = ask(
+                    self._client, "POST", "/api/auth/refresh", body={"refresh_token": session.refresh_token},
+                    headers=passed_on(self._sender()),
+                )  # fmt: skip
             except ApiRefused as refusal:
                 self._store.delete(session.key)
                 raise SignedOut from refusal

@@ -31,6 +31,7 @@ _PAGE = Template((Path(__file__).parent / "doorstep.html").read_text("utf-8"))
 _CODE = 'inputmode="text" autocomplete="one-time-code" minlength="6" maxlength="40"'
 _NEW_PASSWORD = 'type="password" autocomplete="new-password" minlength="12" maxlength="200"'
 
+_MOST_FORM_BYTES = 64 * 1024
 _NOTHING = Markup()
 
 Fields = dict[str, str]
@@ -231,6 +232,11 @@ class Doorstep:
 
     def _sent(self, act: Callable[[Request, Fields], Any]) -> Callable[[Request], Any]:
         async def sent(request: Request) -> Response:
+            length = request.headers.get("content-length", "")
+            if (
+                not length.isdecimal() or int(length) > _MOST_FORM_BYTES
+            ):  # nobody is known yet: bounded before it is read
+                return Response(status_code=413)
             form = {k: v for k, v in (await request.form()).items() if isinstance(v, str)}
             answer: Response = await act(request, form)
             return answer
@@ -239,7 +245,8 @@ class Doorstep:
 
     def _api(self, request: Request) -> Api:
         key = session_key(request.cookies.get(self._desk.cookie, ""))
-        return Api(self._desk.client, self._desk.store, key)
+        address = request.client.host if request.client else None
+        return Api(self._desk.client, self._desk.store, key, lambda: address)
 
     async def _ask(self, request: Request, path: str, body: dict[str, Any]) -> Any:
         """One public call in the name of the browser. Raises Wrong."""

@@ -116,7 +116,7 @@ class LoginDesk:
         origin = request.headers.get("origin")
         foreign = origin is not None and origin.split("://")[-1] != request.headers.get("host")
         expected = request.cookies.get(self._form_cookie, "")
-        if foreign or not expected or not hmac.compare_digest(expected, token):
+        if foreign or not expected or not hmac.compare_digest(expected.encode(), token.encode()):
             raise Wrong("login.stale_form", 403)
 
     def ask_api(self, request: Request, email: str, password: str) -> dict[str, Any]:

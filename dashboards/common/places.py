@@ -10,6 +10,7 @@ from dashboards.common.choices import param, set_param
 from dashboards.common.desk import find, read
 from dashboards.common.texts import t
 from dashboards.common.viewer import Viewer
+from dashboards.common.widgets import plain
 
 OFFERED = 50
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -45,7 +46,7 @@ def station_picker(viewer: Viewer, label: str, none: str) -> str | None:
         help=t("picker.help", n=OFFERED) if answer.data.get("next_cursor") or typed else None,
     )
     if typed and not answer.items:
-        st.caption(t("picker.nothing", text=typed))
+        st.caption(t("picker.nothing", text=plain(typed)))
     set_param("station", choice)
     return choice or None
 

@@ -240,7 +240,7 @@ async def _form(request: Request, language: Language) -> Form:
     origin = request.headers.get("origin")
     foreign = origin is not None and origin.split("://")[-1] != request.headers.get("host")
     expected = request.cookies.get(_FORM_COOKIE, "")
-    if foreign or not expected or not hmac.compare_digest(expected, fields.get("form_token", "")):
+    if foreign or not expected or not hmac.compare_digest(expected.encode(), fields.get("form_token", "").encode()):
         raise _Refused(say(language, "login.stale_form"), 403)
     file = sent.get("file")
     if isinstance(file, UploadFile) and file.filename:

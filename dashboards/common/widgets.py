@@ -82,7 +82,7 @@ def failed(refusal: ApiRefused) -> None:
 
 def refusal_words(refusal: ApiRefused) -> str:
     ours = f"api.refused.{refusal.code}"
-    return t(ours) if known(ours) else t("api.refused.other", detail=refusal.detail)
+    return t(ours) if known(ours) else t("api.refused.other", detail=plain(refusal.detail))
 
 
 def csv_button(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], name: str, *, more: bool = False) -> None:
@@ -113,4 +113,4 @@ def _cell(value: Any) -> Any:
     if isinstance(value, list):
         value = " ".join(map(str, value))
     # A text that begins like a formula would be run by the spreadsheet that opens the file.
-    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r" else value
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value

@@ -17,7 +17,7 @@ from dashboards.common.frame import live
 from dashboards.common.panel import ago, draw, link
 from dashboards.common.texts import known, t
 from dashboards.common.viewer import Viewer, require_viewer
-from dashboards.common.widgets import as_of, crumbs, csv_bytes, empty, failed, line, table
+from dashboards.common.widgets import as_of, crumbs, csv_bytes, empty, failed, line, plain, table
 from dashboards.cpo import campaign_draft
 
 Row = dict[str, Any]
@@ -72,7 +72,7 @@ def one(viewer: Viewer) -> None:
     row = found.data
     draw(as_of(found, t(f"campaigns.kind.{row['kind']}"), t(f"campaigns.state.{row['state']}")), "as_of")
     if row["state_reason"]:
-        st.warning(_reason(row["state_reason"]), icon=":material/front_hand:")
+        st.warning(plain(_reason(row["state_reason"])), icon=":material/front_hand:")
     if row["state"] == "draft":
         return _dry_run(viewer, row)
     _progress(row, viewer)

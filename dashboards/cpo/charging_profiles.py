@@ -67,7 +67,7 @@ def charger_room(viewer: Viewer) -> None:
     schedules = find(viewer, f"/api/chargers/{charger_id}/composite-schedules", limit=1)
     if charger is None or held is None or schedules is None:
         return empty("charger.none", key="no_charger")
-    st.subheader(t("limits.held", charger=charger_id))
+    st.subheader(t("limits.held", charger=plain(charger_id)))
     draw(as_of(held), "as_of")
     if held.items:
         draw(deeds.grid("limits", HELD, [_held(row) for row in held.items]), "held")

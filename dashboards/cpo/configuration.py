@@ -15,7 +15,7 @@ from dashboards.common.frame import live
 from dashboards.common.panel import ago, draw
 from dashboards.common.texts import t
 from dashboards.common.viewer import Viewer, require_viewer
-from dashboards.common.widgets import as_of, csv_button, empty, failed, line
+from dashboards.common.widgets import as_of, csv_button, empty, failed, line, plain
 from dashboards.cpo import data, deeds, receipts
 from dashboards.cpo.deeds import Deed, Row
 
@@ -64,7 +64,7 @@ def _keys(found: Row) -> None:
         return empty("config.no_match" if found["keys"] else "config.empty", key="no_keys")
     draw(deeds.grid("config", KEYS, [_key(row) for row in rows]), "keys")
     if found["unknown_keys"]:
-        st.caption(t("config.unknown", keys=", ".join(found["unknown_keys"])))
+        st.caption(t("config.unknown", keys=plain(", ".join(found["unknown_keys"]))))
     csv_button(rows, ("key", "value", "readonly", "known_at", "pending_value"), "configuration")
 
 
@@ -174,7 +174,8 @@ def _template(viewer: Viewer, charger_id: str) -> None:
         st.caption(t("config.no_template"))
         return
     state = t(f"config.state.{given['state']}")
-    st.caption(t("config.switched_on", name=given["template_name"], by=given["switched_on_by"] or "–", state=state))
+    by = given["switched_on_by"] or "–"
+    st.caption(t("config.switched_on", name=plain(given["template_name"]), by=plain(by), state=state))
     if not found["drift"]:
         st.success(t("config.no_drift"), icon=":material/check:")
         return

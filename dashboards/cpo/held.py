@@ -12,7 +12,7 @@ from dashboards.common.frame import live
 from dashboards.common.panel import draw, link
 from dashboards.common.texts import t
 from dashboards.common.viewer import Viewer, require_viewer
-from dashboards.common.widgets import as_of, csv_bytes, empty, line, table
+from dashboards.common.widgets import as_of, csv_bytes, empty, line, plain, table
 from dashboards.cpo import data, evidence, rulings
 from dashboards.cpo.rows import Row, header
 
@@ -134,10 +134,10 @@ def _history(row: Row, viewer: Viewer) -> None:
                 t(
                     at,
                     decision=t(f"held.{decided['decision']}.done"),
-                    who=decided["decided_by_name"] or "–",
+                    who=plain(decided["decided_by_name"] or "–"),
                     when=f.when(decided["decided_at"], row["station_timezone"], viewer.language),
                     energy=f.register(decided["billable_energy_wh"], viewer.language),
-                    note=decided["note"] or "–",
+                    note=plain(decided["note"] or "–"),
                 ),
                 icon=":material/history:",
             )

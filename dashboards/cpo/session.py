@@ -12,7 +12,7 @@ from dashboards.common.frame import live
 from dashboards.common.panel import ago, draw, link
 from dashboards.common.texts import known, t
 from dashboards.common.viewer import Viewer
-from dashboards.common.widgets import as_of, crumbs, csv_button, empty
+from dashboards.common.widgets import as_of, crumbs, csv_button, empty, plain
 from dashboards.cpo import data
 from dashboards.cpo.rows import Row, header
 
@@ -78,7 +78,7 @@ def _review(row: Row) -> None:
         draw(link("held", t("session.to_review"), session=row["id"]), "to_review")
     for reason in row["review_reasons"]:
         key = f"review.{reason}"
-        st.warning(t(key) if known(key) else t("review.other", reason=reason), icon=":material/front_hand:")
+        st.warning(t(key) if known(key) else t("review.other", reason=plain(reason)), icon=":material/front_hand:")
 
 
 def _curve(row: Row, viewer: Viewer) -> None:

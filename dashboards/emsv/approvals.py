@@ -12,7 +12,7 @@ from dashboards.common.panel import ago, draw
 from dashboards.common.places import station_picker
 from dashboards.common.texts import t
 from dashboards.common.viewer import Viewer, require_viewer
-from dashboards.common.widgets import as_of, empty, failed, line, table
+from dashboards.common.widgets import as_of, empty, failed, line, plain, table
 from dashboards.emsv import data, figures
 
 COLUMNS = ("charger", "maker", "serial", "firmware", "link", "heard")
@@ -70,7 +70,7 @@ def _approve(viewer: Viewer, charger: Any, place: Any) -> None:
 
 st.title(t("emsv.approvals.title"))
 if approved := st.session_state.pop("approved", None):
-    st.success(t("approvals.done", charger=approved), icon=":material/check_circle:")
+    st.success(t("approvals.done", charger=plain(approved)), icon=":material/check_circle:")
 live(door.EMSV, listing)
 with forgiving("form"):
     form(require_viewer(door.EMSV))

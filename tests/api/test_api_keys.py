@@ -10,11 +10,13 @@ import pytest
 
 from backend.api.application import equip
 from backend.domain.rates import Rate
+from backend.domain.roles import permissions_of
 from backend.gateways.rate_counter import open_counter
 from backend.services.directory import build_directory
 from backend.services.rate_limits import STRICT
 from tests.api.conftest import SECRET, World
 
+PASSWORD = "correct horse battery staple"
 NOBODY = "00000000-0000-4000-8000-00000000dead"
 
 
@@ -63,6 +65,30 @@ async def test_a_key_is_never_narrowed_to_more_than_its_role(world: World, scope
     admin = await world.client("cpo_admin")
     reply = await admin.post("/api/apikeys", json={"name": "ERP", "scopes": scopes})
     assert (reply.status_code, reply.json().get("code")) == ((422, code) if code else (201, None))
+
+
+async def test_a_narrowed_key_makes_and_becomes_nobody_who_may_do_more(world: World) -> None:
+    """With `users:write` alone it made an administrator with a password of its choice, and was one."""
+    emsv, program = await world.client("emsv_admin"), await world.client(None)
+    scopes = ["users:write", "users:read", *permissions_of("emsv_finance")]
+    body = {"name": "people", "role": "emsv_admin", "scopes": scopes}
+    headers = {"X-API-Key": (await emsv.post("/api/apikeys", json=body)).json()["key"]}
+    person = {"email": "eve@emsv.test", "name": "Eve", "role": "emsv_admin", "password": PASSWORD}
+    boss = (await emsv.post("/api/users", json={**person, "email": "b@emsv.test"})).json()["id"]
+    clerk = {**person, "email": "clerk@emsv.test", "role": "emsv_finance"}
+    invited = {name: person[name] for name in ("email", "name", "role")}
+    finance = (await emsv.post("/api/users", json=clerk)).json()["id"]
+
+    replies = [
+        await program.post("/api/users", json=person, headers=headers),
+        await program.post("/api/invitations", json=invited, headers=headers),
+        await program.put(f"/api/users/{boss}", json={"password": PASSWORD}, headers=headers),
+        await program.put(f"/api/users/{finance}", json={"role": "emsv_admin"}, headers=headers),
+        await program.delete(f"/api/users/{boss}/second-factor", headers=headers),
+    ]
+    assert [(r.status_code, r.json()["code"]) for r in replies] == [(403, "scope_forbidden")] * 5
+    less = await program.post("/api/users", json={**person, "role": "emsv_finance"}, headers=headers)
+    assert less.status_code == 201
 
 
 async def test_a_narrowed_key_makes_none_that_may_do_more(world: World) -> None:

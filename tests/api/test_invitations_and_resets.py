@@ -143,6 +143,23 @@ async def test_a_forgotten_password_is_replaced_by_code_once_and_all_logins_end(
     assert (again.status_code, again.json()["code"]) == (401, "code_wrong")
 
 
+async def test_what_the_holder_of_a_code_or_a_link_does_stands_in_the_log_with_their_address(house: House) -> None:
+    """A password replaced by a code left no row, unless a login ended with it: the log kept silent about the theft."""
+    await house.post("auth/password-reset", email=EMAIL)
+    reset = await house.post("auth/password-reset/confirm", email=EMAIL, code=await house.code(), password=NEW)
+    await house.post("invitations", "cpo_admin", **GUEST)
+    token = await house.link("dimas@nusantara.test")
+    came = await house.post("auth/invitation/accept", token=token, name="Dimas", password=NEW)
+    assert (reset.status_code, came.status_code) == (204, 200)
+    rows = await house.world.database.select("audit_log", scope=SYSTEM, order=[("id", "asc")])
+    told = [(row["action"], row["actor_name"], row["address"]) for row in rows if "holder" in (row["actor_name"] or "")]
+    assert told == [
+        ("user.update", "holder of a mailed code", "127.0.0.1"),
+        ("invitation.update", "holder of an invitation", "127.0.0.1"),
+        ("user.create", "holder of an invitation", "127.0.0.1"),
+    ]
+
+
 async def test_asking_says_and_takes_the_same_for_everybody(house: House) -> None:
     known = await house.post("auth/password-reset", email=EMAIL)
     unknown = await house.post("auth/password-reset", email="no@body.test")

@@ -125,6 +125,17 @@ async def test_a_stranger_becomes_the_administrator_of_a_cpo(world: World) -> No
     ]  # fmt: skip
 
 
+async def test_registering_mails_no_word_of_a_stranger_to_whomever_they_name(world: World) -> None:
+    """The name of the contact was a text of up to 120 letters, with links, to any address."""
+    lure = {"contact_name": "You have won: https://evil.test", "company": "https://evil.test"}
+    for email in ("victim@example.test", "admin@id-jkt01-1.test"):  # unknown, and known
+        assert (
+            await stranger(world).post("/api/cpo/register", json={**FORM, **lure, "email": email})
+        ).status_code == 202
+        [mail] = await mails(world, email)
+        assert "evil" not in mail
+
+
 async def test_known_and_unknown_addresses_are_answered_alike(world: World) -> None:
     await world.add("users", email="known@uniev.test", name="K", role="noc_analyst", password_hash="x")
     client = stranger(world)

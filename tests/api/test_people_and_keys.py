@@ -87,6 +87,20 @@ async def test_nobody_locks_themselves_out(world: World) -> None:
     assert (reply.status_code, reply.json()["code"]) == (409, "own_user_in_use")
 
 
+async def test_an_id_in_capitals_is_still_oneself_and_a_token_alone_replaces_nothing(world: World) -> None:
+    """A stolen token kept the account: in capitals one's own id was somebody else's, and no password was asked for."""
+    client = await world.client("cpo_admin")
+    for own in (world.own.user_id, world.own.user_id.upper()):
+        path = f"/api/users/{own}"
+        replies = [
+            await client.delete(f"{path}/second-factor"),
+            await client.put(path, json={"password": "another long enough password"}),
+            await client.put(path, json={"role": "cpo_finance"}),
+            await client.put(path, json={"active": False}),
+        ]
+        assert [(r.status_code, r.json()["code"]) for r in replies if r.content] == [(409, "own_user_in_use")] * 4
+
+
 async def test_a_new_password_replaces_the_old_one(world: World) -> None:
     admin, nobody = await world.client("cpo_admin"), await world.client(None)
     person = {"email": "eko@nusantara.test", "name": "Eko", "password": "the first password", "role": "cpo_operator"}

@@ -34,9 +34,14 @@ PEOPLE: dict[str, dict[str, Any]] = {
     "liar": {"email": "sari@nusantara.test", "email_verified": False, "name": "Not Sari", "groups": ["ops"]},
     "nobody": {"email": "x@y.test", "email_verified": True, "name": "X", "groups": []},
     "lost": {"email": "l@y.test", "email_verified": True, "name": "L", "groups": ["ops"], "cpo": "No such CPO"},
+    "moved": {
+        "email": "moved@nusantara.test", "email_verified": True, "name": "Moved", "groups": ["chiefs"],
+        "cpo": "Borneo Volt",
+    },
+    "left": {"email": "left@emsv.test", "email_verified": True, "name": "Left", "groups": ["ops"]},
     "money": {"email": "m@y.test", "email_verified": True, "name": "M", "groups": ["treasury"]},
 }  # fmt: skip
-ROLES = {"treasury": "emsv_finance", "ops": "cpo_operator"}
+ROLES = {"treasury": "emsv_finance", "ops": "cpo_operator", "chiefs": "cpo_admin"}
 
 
 def _client(client_id: str) -> dict[str, Any]:
@@ -101,6 +106,42 @@ async def test_claims_make_a_new_person_with_a_role_and_a_cpo(world: World, issu
     for person in ("nobody", "lost"):
         refused = await _sign_on(world, person)
         assert (refused.status_code, refused.json()["code"]) == (403, "sso_unknown_person")
+
+
+async def test_a_role_in_another_house_is_none_in_this_one(world: World, issuer: str) -> None:
+    """An administrator of Borneo by the claims became one of Nusantara; who had left the EMSV stayed what they were."""
+    services = _equip(world, issuer)
+    for email, role, cpo_id in (
+        ("moved@nusantara.test", UserRole.CPO_TECHNICIAN, world.own.cpo_id),
+        ("left@emsv.test", UserRole.EMSV_FINANCE, None),
+    ):
+        new = NewUser(email, "Somebody", role, "correct horse battery", cpo_id)
+        made = await services.people.users.create(PLATFORM, new)
+        refused = await _sign_on(world, email.partition("@")[0])
+        assert (refused.status_code, refused.json()["code"]) == (403, "sso_unknown_person")
+        assert (await services.people.users.get(SYSTEM, made.id)).role == role
+
+
+async def test_the_identifier_of_a_cpo_is_that_cpos_whatever_another_calls_itself(world: World, issuer: str) -> None:
+    _equip(world, issuer)
+    await world.add("cpos", name=world.own.cpo_id)
+    touched = {"concurrent_sessions": True}  # the other comes first, where nothing orders them
+    await world.database.update("cpos", touched, scope=SYSTEM, where=[("id", "eq", world.own.cpo_id)])
+    arguments = {
+        "p_issuer": "https://issuer.test", "p_subject": "1", "p_email": "new@nusantara.test", "p_verified": True,
+        "p_name": "New", "p_role": "cpo_operator", "p_cpo": world.own.cpo_id,
+    }  # fmt: skip
+    user_id = await world.database.call("sso_user", arguments, scope=SYSTEM)
+    assert (await world.services.people.users.get(SYSTEM, user_id)).cpo_id == world.own.cpo_id
+
+
+async def test_who_comes_by_single_sign_on_alone_gets_no_password_by_a_forgotten_one(world: World, issuer: str) -> None:
+    """It outlasted their leave from the issuer."""
+    services = _equip(world, issuer)
+    came = (await _sign_on(world, "dimas")).json()
+    client = await world.client(None)
+    asked = await client.post("/api/auth/password-reset", json={"email": came["user"]["email"]})
+    assert (asked.status_code, await services.mails.waiting()) == (204, [])
 
 
 async def test_a_role_that_needs_a_second_factor_enrols_one_here_too(world: World, issuer: str) -> None:

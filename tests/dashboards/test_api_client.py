@@ -38,6 +38,18 @@ def test_an_access_token_that_ends_soon_is_renewed_before_the_call(signed_in: Ca
     assert after.access_expires_at > time.time() + 60
 
 
+def test_renewed_tokens_leave_the_login_where_its_person_is(
+    nation: Nation, dashboards_at: Callable[[str], None]
+) -> None:
+    """Renewed by the dashboard, it stood at the dashboard's own address: strangers who guessed locked its owner out."""
+    dashboards_at(nation.api_url)
+    login = {**sign_in(nation.api_url, OPERATOR), "expires_in": 5}
+    store = door.store(door.CPO)
+    api = Api(http(nation.api_url), store, session_key(store.create(login, None)), lambda: "203.0.113.77")
+    [mine] = [one for one in api.get("/api/auth/logins")["items"] if one["current"]]
+    assert mine["address"] == "203.0.113.77"
+
+
 def test_many_tabs_renew_once(signed_in: Callable[..., tuple[Api, str]]) -> None:
     api, _ = signed_in(left_s=1)
     with ThreadPoolExecutor(8) as tabs:

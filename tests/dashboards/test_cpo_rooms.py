@@ -234,7 +234,7 @@ def test_the_dialog_names_station_charger_connector_session_and_consequence(room
     text = words(app)
     for expected in (
         "SPKLU Uji",
-        "ID\\-TEST\\-1",
+        "ID-TEST-1",
         "Konektor: **2**",
         "TAG",
         "12,34 kWh",

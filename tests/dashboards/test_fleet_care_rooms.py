@@ -80,6 +80,16 @@ def test_keys_are_shown_and_found(room: Room, nation: Nation) -> None:
     assert "Tidak ada kunci yang cocok" in none
 
 
+def test_a_key_that_a_charger_names_is_no_picture_that_calls_home(room: Room, nation: Nation) -> None:
+    charger, picture = charger_of(nation), "![x](//evil.test/x)"
+    reported(nation, charger, HeartbeatInterval="300")
+    store(nation, "update public.configuration_reports set unknown_keys = $2 where charger_id = $1", charger, [picture])
+    drawn = [str(caption.value) for caption in room(ADMIN, "configuration", charger=charger).run().caption]
+
+    assert not any(picture in text for text in drawn)
+    assert any("evil" in text for text in drawn)
+
+
 def test_changes_are_collected_compared_and_sent_one_by_one(room: Room, nation: Nation) -> None:
     charger = charger_of(nation)
     reported(nation, charger, HeartbeatInterval="300")

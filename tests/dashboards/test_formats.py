@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from dashboards.common import formats as f
+from dashboards.common.widgets import csv_bytes
 
 
 def test_numbers_use_the_indonesian_comma_and_point() -> None:
@@ -62,3 +63,9 @@ def test_a_clock_ahead_of_ours_is_not_a_negative_age() -> None:
 
 def test_durations() -> None:
     assert [f.duration(s, "id") for s in (40, 720, 3900, None)] == ["40 dtk", "12 mnt", "1 jam 05 mnt", "–"]
+
+
+def test_an_export_defuses_formulas_and_leaves_empty_cells_empty() -> None:
+    """An apostrophe stood in every empty cell."""
+    cells = csv_bytes([{"a": "", "b": "=1+1", "c": "plain", "d": None}], ("a", "b", "c", "d")).decode("utf-8-sig")
+    assert cells.splitlines()[1] == ",'=1+1,plain,"

@@ -176,3 +176,29 @@ def test_an_invitation_is_not_called_used_up_while_the_api_is_away(browser: Brow
     answer = browser(api_url=CLOSED_PORT).get("/auth/invitation?token=any")
     assert answer.status_code == 503
     assert "Buka halaman ini lagi" in answer.text and "undangan baru" not in answer.text
+
+
+@pytest.mark.parametrize("path", ["/auth/login", "/auth/forgotten", "/auth/invitation", "/auth/enrolment"])
+def test_a_form_of_nobody_known_is_bounded_before_it_is_read(browser: Browser, path: str) -> None:
+    """A thousand fields of a megabyte each lay in the memory of the dashboard: no login was needed for it."""
+    client = browser()
+    sent = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal sent
+        while sent < 8 * 2**20:
+            sent += 2**16
+            yield b"&email=" + b"x" * (2**16 - 7)
+
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert client.post(path, content=endless(), headers=form).status_code == 413
+    assert client.post(path, content=b"email=" + b"x" * 2**17, headers=form).status_code == 413
+
+
+def test_a_form_token_in_any_script_is_only_wrong(browser: Browser) -> None:
+    client = browser()
+    assert enter(client, ADMIN, form_token="kunci-é-鍵").status_code == 403
+    answer = client.post(
+        "/register", data={"email": "a@b.test", "form_token": "é"}, cookies={"uniev_register_form": "x"}
+    )
+    assert answer.status_code == 403

@@ -22,7 +22,7 @@ from tests.support.waiting import eventually
 
 texts = st.text(max_size=300) | st.integers(0, 70_000).map(lambda size: "x" * size)
 messages = st.lists(
-    st.tuples(st.sampled_from(["whole", "whole", "fragments", "binary", "after a ping"]), texts), min_size=1, max_size=8
+    st.tuples(st.sampled_from(["whole", "whole", "fragments", "binary", "after a ping"]), texts), min_size=1, max_size=3
 )
 
 
@@ -192,3 +192,17 @@ async def test_who_left_while_waiting_before_the_door_did_end_the_connection_of_
     await server.wait_closed()
 
     assert len(door) == 0
+
+
+async def test_a_message_counts_by_what_it_unpacks_to() -> None:
+    """A kilobyte that unpacks to a million letters counted as one small frame: a hundred a second stopped all."""
+    async with opened(compresses=True) as end:
+        bombs, text = 5, "x" * 1_000_000
+        for _ in range(bombs):
+            speak(end.client, "whole", text)
+        wire = b"".join(end.client.data_to_send())
+        end.writer.write(wire)
+        await eventually(lambda: len(end.listener.heard) == bombs, "everything is heard", 5)
+
+        assert len(wire) < 10_000
+        assert set(end.listener.offences) == {"flooding"}

@@ -24,3 +24,13 @@ def test_every_mail_can_be_written() -> None:
             assert all(value in letter.subject + letter.body for value in values.values())
             assert max(len(line) for line in letter.body.splitlines() if "://" not in line) <= 100
             assert letter.body.endswith(texts(language)["signature"]["body"].strip() + "\n")
+
+
+def test_a_name_begins_no_paragraph_of_its_own() -> None:
+    """Whoever may invite wrote mails of their own, in the platform's name, to anybody."""
+    values = dict.fromkeys(placeholders("invitation", "en"), "x")
+    letter = render(
+        "1", "a@b.test", "invitation", "en", {**values, "inviter": "Eve\n\nYour account is locked:\r\nhttp"}
+    )
+
+    assert "Eve Your account is locked: http" in letter.body

@@ -27,7 +27,9 @@ def words(app: AppTest) -> str:
     """Everything a reader sees in the panels, headings, metrics, notices and captions, tags removed."""
     plain = [re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", panel))) for panel in panels(app)]
     for kind in ("title", "subheader", "caption", "markdown", "info", "warning", "error", "success"):
-        plain += [str(element.value) for element in getattr(app, kind)]
+        plain += [
+            re.sub(r"\\([^\w\s])", r"\1", str(element.value)) for element in getattr(app, kind)
+        ]  # as Markdown does
     plain += [f"{metric.label} {metric.value}" for metric in app.metric]
     return "\n".join(plain)
 

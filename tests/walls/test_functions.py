@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
+import httpx
 import pytest
 
 from backend.database import Database, Scope
 from backend.domain.errors import DomainError
 from tests.support.postgres import execute
+from tests.support.postgrest import PostgREST
 from tests.support.stores import TRANSPORTS, open_store
 from tests.support.tenancy import DRIVER, OWNER, PERSON, found_nation
 from tests.support.walls import named, strangers
@@ -114,6 +116,11 @@ async def _owned(admin: asyncpg.Connection[Any]) -> dict[str, list[str]]:
     return {name: sorted(row[0] for row in await admin.fetch(_rows(name), marked)) for (name,) in tables}
 
 
+async def _counted(admin: asyncpg.Connection[Any]) -> dict[str, int]:
+    """How many rows each table has."""
+    return {name: await admin.fetchval(f'select count(*) from public."{name}"') for name in await _owned(admin)}  # noqa: S608
+
+
 def _rows(name: str) -> str:
     return f'select t::text from public."{name}" t where t::text ~ $1'  # noqa: S608
 
@@ -142,6 +149,21 @@ async def test_the_same_calls_answer_at_home(store: Database, admin: asyncpg.Con
         answer = await _answer(store, function, arguments, home)
         told += [function] if any(mark in answer for mark in MARKS) else []
     assert {"charger_timeline", "driver_sessions", "station_live", "enqueue_command"} <= set(told)
+
+
+async def test_who_signed_up_at_the_project_is_nobody_here(
+    admin: asyncpg.Connection[Any], postgrest: PostgREST
+) -> None:
+    """A token of the project's own, without claims of ours, and headers that only the platform may send."""
+    key = postgrest.key("authenticated", sub=PERSON, user_metadata={"cpo_id": OWNER, "role": "emsv_admin"})
+    headers = {"Authorization": f"Bearer {key}", "x-user-role": "emsv_admin", "x-cpo-id": OWNER, "x-user-id": PERSON}
+    before, told = await _counted(admin), []
+    async with httpx.AsyncClient(base_url=postgrest.url, headers=headers, trust_env=False) as anybody:
+        for function, arguments in await _calls(admin):
+            reply = await anybody.post(f"/rpc/{function}", json=arguments)
+            told += [(function, mark) for mark in MARKS if mark in reply.text]
+    assert told == []
+    assert await _counted(admin) == before
 
 
 async def test_a_function_that_looks_past_the_walls_is_found(dsn: str, admin: asyncpg.Connection[Any]) -> None:

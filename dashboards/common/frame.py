@@ -89,7 +89,9 @@ def _menu(rooms: Sequence[Room], pages: Mapping[str, st.Page], here: str) -> Non
 
 
 def _folded(section: str, *, opened: bool) -> DeltaGenerator:
-    return st.expander(t(f"section.{section}"), expanded=opened, key=f"section_{section}", type="compact")
+    # With one key for both, a section would stay as it is when people go to another.
+    key = f"section_{section}_{'here' if opened else 'elsewhere'}"
+    return st.expander(t(f"section.{section}"), expanded=opened, key=key, type="compact")
 
 
 def _page(dashboard: door.Dashboard, room: Room, *, default: bool) -> st.Page:

@@ -66,11 +66,13 @@ def _frame(row: Frame) -> Markup:
 
 def matching(rows: Iterable[Frame], words: str, most: int) -> list[Frame]:
     """The newest frames that contain `words`, together with the answers to the calls that do."""
-    wanted = words.strip().lower()
-    found: list[Frame] = []
-    for row in reversed(list(rows)):
-        if not wanted or wanted in row.text.lower():
-            found.append(row)
-        if len(found) == most:
-            break
-    return found
+    wanted, there = words.strip().lower(), list(rows)
+    calls = {_number(row) for row in there if row.text.startswith("[2") and wanted in row.text.lower()}
+    shown = [row for row in there if wanted in row.text.lower() or _number(row) in calls]
+    return shown[::-1][:most]
+
+
+def _number(row: Frame) -> str:
+    """The id that a call and its answer share; a frame that is none has its own text."""
+    parts = row.text.split(",", 2)
+    return parts[1].strip() if len(parts) > 2 else row.text

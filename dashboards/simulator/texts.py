@@ -165,6 +165,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "send.sent": ("Terkirim; jawabannya ada di daftar frame.", "Sent; the answer is in the list of frames."),
     "history.sessions": ("Sesi", "Sessions"),
     "history.events": ("Kejadian", "Events"),
+    "history.no_events": (
+        "Belum ada kejadian: nyalakan charger di meja uji.",
+        "Nothing happened yet: switch a charger on at the test bench.",
+    ),
     "history.none": ("Belum ada sesi.", "No sessions yet."),
     "history.none.text": (
         "Colok mobil dan tempel tag di meja uji; sesinya dicatat di sini menurut meter charger sendiri.",

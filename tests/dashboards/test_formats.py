@@ -62,3 +62,8 @@ def test_a_clock_ahead_of_ours_is_not_a_negative_age() -> None:
 
 def test_durations() -> None:
     assert [f.duration(s, "id") for s in (40, 720, 3900, None)] == ["40 dtk", "12 mnt", "1 jam 05 mnt", "–"]
+
+
+def test_a_rated_power_stays_on_one_line_with_the_comma_of_its_language() -> None:
+    assert (f.rated(7_400, "id"), f.rated(7_400, "en")) == ("7,4\u00a0kW", "7.4\u00a0kW")
+    assert (f.rated(60_000, "id"), f.rated(None, "id")) == ("60\u00a0kW", None)

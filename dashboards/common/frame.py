@@ -52,7 +52,7 @@ class Room:
 
 
 def open_house(dashboard: door.Dashboard, rooms: Sequence[Room]) -> None:
-    """Run the room the URL names. The first room is the default: it stands at `/`, and its name leads there."""
+    """Run the room the URL names. The first room is the default: it stands at `/` and at its name."""
     viewer = require_viewer(dashboard)
     rooms = [room for room in rooms if not room.needs or viewer.may(room.needs)]
     # An icon of our own: those of the pages would be fetched from the internet as favicon.
@@ -61,10 +61,10 @@ def open_house(dashboard: door.Dashboard, rooms: Sequence[Room]) -> None:
     pages = {room.url: _page(dashboard, room, default=room is rooms[0]) for room in rooms}
     st.session_state["rooms"] = {**pages, "": pages[rooms[0].url]}
     # Streamlit serves the first room at `/` alone, and of its name says in English that there is no such page.
-    named = st.Page(rooms[0].file, url_path=rooms[0].url, title="UNIEV", visibility="hidden")
+    named = _page(dashboard, rooms[0], default=False)
     page = st.navigation([*pages.values(), named], position="hidden")
     if page == named:
-        st.switch_page(pages[rooms[0].url], query_params=st.query_params.to_dict())
+        pages[rooms[0].url] = named  # so that its link is marked as the place where one is
     st.session_state["here"] = page.url_path
     st.html(_CSS)
     with st.sidebar:

@@ -10,7 +10,8 @@ from dashboards.simulator.texts import w
 from simulator.books import Frame
 
 CSS = """<style>
-.stMainBlockContainer { padding: 3.4rem 2rem 3rem; max-width: 1700px }
+.stMainBlockContainer { padding: 1.4rem 2rem 3rem; max-width: 1700px }
+[data-testid="stElementContainer"]:has(.sim-banner) { position: sticky; top: .3rem; z-index: 90 }
 .sim-banner { background: #F0C419; color: #17211E; padding: .45rem .9rem; border-radius: 6px;
   border-left: 14px solid #17211E; font-size: .95rem }
 .sim-banner b { letter-spacing: .14em; margin-right: .6rem }

@@ -144,7 +144,7 @@ def test_fault_and_network(central: Central, app: Callable[..., AppTest]) -> Non
     screen.button(key="do_clear_fault").click().run()
     screen.button(key="do_network_out").click().run()
     until("SIM-1", lambda view: not view.connected)
-    assert "SIM-1 Disconnected" in words(screen.run())
+    assert "SIM-1 Offline" in words(screen.run())
     assert screen.button(key="do_network_out").disabled
     screen.button(key="do_network_in").click().run()
     until("SIM-1", lambda view: view.connected)

@@ -5,6 +5,7 @@ Copied from the Supabase tool: a file that sorts before one already applied is r
 that holds versions without a file.
 """
 
+import asyncio
 import logging
 import re
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ _log = logging.getLogger("uniev.migrate")
 MIGRATIONS = Path(__file__).resolve().parent.parent / "supabase" / "migrations"
 _SHIM = Path(__file__).resolve().parent / "embedded_shim.sql"
 _LOCK_KEY = 7_204_839_111  # any number that nobody else uses; one runner at a time per database
+_PAUSES_S = (0.05, 0.2, 0.5, 1.0)
 _FILE_NAME = re.compile(r"(\d+)_(\w+)\.sql")
 
 
@@ -107,10 +109,23 @@ async def _apply_all(connection: Any, migrations: list[Migration]) -> list[str]:
     )
     todo = pending(migrations, await _applied(connection))
     for migration in todo:
-        await _apply(connection, migration)
+        await _apply_beside_others(connection, migration)
     if todo:
         await connection.execute("notify pgrst, 'reload schema'")
     return [migration.version for migration in todo]
+
+
+async def _apply_beside_others(connection: Any, migration: Migration) -> None:
+    """Roles are the server's, not the database's: another database's migration may be changing one just now, and what
+    both change is refused to the second ("tuple concurrently updated"). The file was rolled back; it begins anew."""
+    for pause_s in _PAUSES_S:
+        try:
+            return await _apply(connection, migration)
+        except SchemaOutdated as error:
+            if not isinstance(error.__cause__, asyncpg.InternalServerError):
+                raise
+        await asyncio.sleep(pause_s)
+    await _apply(connection, migration)
 
 
 async def _apply(connection: Any, migration: Migration) -> None:

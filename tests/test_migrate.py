@@ -105,6 +105,25 @@ async def test_processes_may_migrate_at_the_same_time(empty: str, folder: Path) 
     assert await value(empty, "select sum(n) from public.a") == 3
 
 
+async def test_what_another_database_of_the_server_changes_meanwhile_is_waited_for(empty: str, folder: Path) -> None:
+    """Roles are the server's: "tuple concurrently updated" ended the start of one of two platforms on it."""
+    await migrate(empty, folder)
+    alter = "alter role authenticator set pgrst.db_pre_request = 'private.pre_request'"
+    (folder / "20260103_role.sql").write_text(alter)
+    other = await asyncpg.connect(empty)
+    try:
+        begun = other.transaction()
+        await begun.start()
+        await other.execute(alter)
+        migrating = asyncio.create_task(migrate(empty, folder))
+        waiting = partial(other.fetchval, "select 1 from pg_locks where not granted limit 1")
+        await eventually_found(waiting, "the migration waits for the role")
+        await begun.commit()
+        assert await migrating == ["20260103"]
+    finally:
+        await other.close()
+
+
 async def test_processes_may_create_the_database_at_the_same_time(postgres_server: EmbeddedPostgres) -> None:
     server = postgres_server.dsn("postgres")
     await asyncio.gather(*(ensure_database(server, "test_created_once") for _ in range(4)))

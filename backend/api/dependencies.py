@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from typing import Annotated
 
 from fastapi import Depends, Request, Security
@@ -36,11 +36,17 @@ Services = Annotated[Directory, Depends(directory)]
 
 
 def sender(request: Request) -> str | None:
-    """The network address that the request came from; behind a proxy that uvicorn trusts, the one it tells."""
+    """The network address that the request came from; behind a proxy that uvicorn trusts, the one it tells.
+
+    A server that listens on both families tells IPv4 as `::ffff:203.0.113.9`: that is 203.0.113.9, and not one of a
+    network in which all of IPv4 would be counted as one site.
+    """
     try:
-        return str(ip_address(request.client.host)) if request.client else None
+        address = ip_address(request.client.host) if request.client else None
     except ValueError:  # what a proxy passed on is no address
         return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return str(mapped or address) if address else None
 
 
 async def identify_enrolling(request: Request, services: Services, bearer: Bearer, api_key: ApiKeyText) -> Caller:

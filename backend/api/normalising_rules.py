@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends
 from pydantic import Field
@@ -12,10 +12,10 @@ from backend.api.dependencies import Services, allow
 from backend.api.paging import ItemList, Paging
 from backend.api.problems import responses
 from backend.domain.caller import Caller
-from backend.domain.normalising import TREATMENTS
+from backend.domain.normalising import TREATMENTS, Rule
 from backend.domain.quirks import Quirk
 from backend.domain.roles import Permission
-from backend.services.normalising_rules import NormalisingRule
+from backend.services.normalising_rules import NormalisingRule, RulePreview
 
 router = APIRouter(prefix="/api/normalising-rules", tags=["quirks"])
 Reader = Annotated[Caller, Depends(allow(Permission.RULES_READ))]
@@ -24,6 +24,7 @@ Writer = Annotated[Caller, Depends(allow(Permission.RULES_WRITE))]
 Pattern = Annotated[str, Field(min_length=1, max_length=120)]
 TreatmentName = Annotated[str, Field(json_schema_extra={"enum": list(TREATMENTS)}, max_length=60)]
 Position = Annotated[int, Field(ge=0, le=10_000)]
+Treated = Literal["Authorize", "MeterValues", "StartTransaction", "StatusNotification", "StopTransaction"]
 _PARAMETERS = (
     "`energy_factor`: `factor`, `members` (`readings`, `registers`, `both`). `ignore_phases`: `phases`. "
     "`clock_offset`: `seconds`. `clock_zone`: `timezone`. `status_map`, `error_code_map`: `map`. "
@@ -61,6 +62,18 @@ class RuleChanges(Body):
     source: ShortText | None = Field(default=None, description="Where the deviation is told of.")
 
 
+class Trial(Body):
+    """A rule that does not exist yet, and what a charger said."""
+
+    vendor_pattern: Pattern = Field(default="*", description="Vendors it is for; `*` stands for any text.")
+    model_pattern: Pattern = Field(default="*", description="Models it is for.")
+    firmware_pattern: Pattern = Field(default="*", description="Firmware versions it is for.")
+    treatment: TreatmentName = Field(description="What is done.")
+    parameters: dict[str, Any] = Field(description=_PARAMETERS)
+    action: Treated = Field(description="The message.")
+    payload: dict[str, Any] = Field(description="Its payload, in OCPP member names.")
+
+
 @router.get("", summary="List normalising rules")
 async def list_rules(
     services: Services, caller: Reader, page: Annotated[Paging, Depends()]
@@ -77,6 +90,17 @@ async def create_rule(services: Services, caller: Writer, body: NewRule) -> Norm
     make the repetition look new: change rules of energy and time when no session runs.
     """
     return await services.normalising_rules.create(caller, body.model_dump(mode="json"))
+
+
+@router.post("/preview", summary="See what a rule would do")
+async def preview_rule(services: Services, caller: Reader, body: Trial) -> RulePreview:
+    """One payload as the platform would read it under this rule, and how many chargers the rule would concern.
+
+    Nothing is stored or sent.
+    """
+    patterns = (body.vendor_pattern, body.model_pattern, body.firmware_pattern)
+    rule = Rule("preview", *patterns, body.treatment, body.parameters)
+    return await services.normalising_rules.preview(caller.scope, rule, body.action, body.payload)
 
 
 @router.put("/{rule_id}", summary="Change or disable a normalising rule", responses=responses(404))

@@ -13,7 +13,7 @@ from backend.api.problems import responses
 from backend.domain.caller import Caller
 from backend.domain.quirks import Quirk
 from backend.domain.roles import Permission
-from backend.services.quirks import ChargerQuirk, FirmwareQuirk, QuirkFilter
+from backend.services.quirks import ChargerQuirk, QuirkFilter, TreatedQuirk
 
 router = APIRouter(tags=["quirks"])
 Reader = Annotated[Caller, Depends(allow(Permission.QUIRKS_READ))]
@@ -34,7 +34,7 @@ async def list_quirks(
     caller: Reader,
     page: Annotated[Paging, Depends()],
     wanted: Annotated[QuirkFilter, Depends(_wanted)],
-) -> ItemList[FirmwareQuirk]:
+) -> ItemList[TreatedQuirk]:
     """By vendor, model and firmware: how many chargers show which deviation from the standard, and how often."""
     return page.answer(await services.quirks.list(caller.scope, page.request, wanted))
 

@@ -1,7 +1,7 @@
 """What to make of what a known firmware says: treatments of OCPP 1.6 payloads, as rules in a table name them.
 
-Pure functions of a payload that passed (or was mended to) the schema. They leave what they were given unchanged, and
-what they cannot read as it is: a rule never costs a message.
+Pure functions of a payload of any form. They leave what they were given unchanged, and what they cannot read as it is:
+a rule never costs a message.
 """
 
 from __future__ import annotations
@@ -67,6 +67,11 @@ class Treatment:
             change = kind.compiled(rule.parameters)
             for action in kind.actions:
                 self._changes.setdefault(action, []).append(change)
+
+    @property
+    def actions(self) -> frozenset[str]:
+        """The messages that these rules may change."""
+        return frozenset(self._changes)
 
     def apply(self, action: str, payload: Payload) -> Payload:
         """The payload as it should have been."""
@@ -144,15 +149,25 @@ def _ignore_phases(parameters: Mapping[str, Any]) -> Change:
 
 def _with_samples(payload: Payload, changed: Callable[[Payload], Payload | None]) -> Payload:
     """Every sampled value changed; one that becomes None is left out."""
-    return _with_values(payload, lambda value: {**value, "sampledValue": _kept(value.get("sampledValue"), changed)})
+
+    def treated(value: Payload) -> Payload:
+        samples = value.get("sampledValue")
+        return {**value, "sampledValue": _each(samples, changed)} if isinstance(samples, list) else value
+
+    return _with_values(payload, treated)
 
 
-def _kept(samples: Any, changed: Callable[[Payload], Payload | None]) -> list[Payload]:
-    return [kept for sample in samples or () if (kept := changed(sample)) is not None]
+def _each(things: list[Any], changed: Callable[[Payload], Payload | None]) -> list[Any]:
+    kept: list[Any] = []
+    for thing in things:
+        made = changed(thing) if isinstance(thing, dict) else thing
+        if made is not None or thing is None:
+            kept.append(made)
+    return kept
 
 
 def _with_values(payload: Payload, changed: Callable[[Payload], Payload]) -> Payload:
-    lists = {name: [changed(value) for value in payload[name]] for name in _LISTS if payload.get(name)}
+    lists = {name: _each(payload[name], changed) for name in _LISTS if isinstance(payload.get(name), list)}
     return {**payload, **lists}
 
 

@@ -120,6 +120,7 @@ def build_directory(
     storage, rules = storage or NoStorage(), rules or FileRules()
     audit, vault = Audit(database), Vault(secret_key, former_keys)
     cpos, sessions = Cpos(database), Sessions(database)
+    normalising_rules = NormalisingRules(database)
     mails, stations, drivers = Mails(database, vault), Stations(database, cpos), Drivers(database)
     chargers = Chargers(database, stations)
     commands = Commands(database, chargers, sessions)
@@ -142,10 +143,10 @@ def build_directory(
         log_jobs=LogJobs(database, audit, chargers, storage, rules, now),
         mails=mails,
         messages=Messages(database, chargers, Mask(secret_key.encode())),
-        normalising_rules=NormalisingRules(database),
+        normalising_rules=normalising_rules,
         people=build_people(database, cpos, vault, mails, screens, secret_key, now, sso),
         personal_data=PersonalData(database, drivers, now),
-        quirks=Quirks(database, chargers),
+        quirks=Quirks(database, chargers, normalising_rules),
         rates=RateLimits(counter or NoCounter(), usual_rate, lambda: now().timestamp()),
         readiness=ReadinessCheck(database, now, free_bytes),
         reservations=Reservations(database, commands), reviews=Reviews(database),

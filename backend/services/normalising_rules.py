@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
-from backend.database import Database
+from backend.database import MAX_ROWS, Database
 from backend.domain.caller import Caller
 from backend.domain.errors import Conflict, NotFound
-from backend.domain.normalising import check_parameters
+from backend.domain.normalising import Rule, Treatment, check_parameters
 from backend.domain.quirks import Quirk
 from backend.domain.scope import Scope
-from backend.services.records import Page, PageRequest, Record, select_page
+from backend.services.records import Page, PageRequest, Record, literal, own_rows, select_page
 
 _COMPILED = frozenset({"treatment", "parameters"})
 
@@ -39,6 +39,22 @@ class NormalisingRule(Record):
     created_by_name: str | None = Field(description="Who made it; null for one that came with the platform.")
     created_at: datetime = Field(description="When it was made (UTC).")
     updated_at: datetime = Field(description="When it was last changed (UTC).")
+
+    def rule(self) -> Rule:
+        """What it does, ready to be asked whom it fits."""
+        patterns = (self.vendor_pattern, self.model_pattern, self.firmware_pattern)
+        return Rule(self.id, *patterns, self.treatment, self.parameters)
+
+
+class RulePreview(BaseModel):
+    """What a rule would do to one payload, and whom it would concern."""
+
+    actions: list[str] = Field(description="Messages that the treatment concerns.")
+    after: dict[str, Any] = Field(description="The payload as the platform would read it.")
+    changed: bool = Field(description="Whether that differs from what was given.")
+    chargers_fitting: int = Field(
+        description=f"Chargers that fit now, of those the caller may see; {MAX_ROWS}: that many or more."
+    )
 
 
 class NormalisingRules:
@@ -71,6 +87,26 @@ class NormalisingRules:
             "normalising_rules", [row], scope=caller.scope, columns=NormalisingRule.columns()
         )
         return NormalisingRule.model_validate(made)
+
+    async def preview(self, scope: Scope, rule: Rule, action: str, payload: dict[str, Any]) -> RulePreview:
+        """Nothing is stored. Raises InvalidInput for parameters that mean nothing."""
+        treatment = Treatment([rule])
+        after = treatment.apply(action, payload)
+        fitting = await self._fitting(scope, rule)
+        return RulePreview(
+            actions=sorted(treatment.actions), after=after, changed=after != payload, chargers_fitting=fitting
+        )
+
+    async def _fitting(self, scope: Scope, rule: Rule) -> int:
+        patterns = {
+            "vendor": rule.vendor_pattern, "model": rule.model_pattern, "firmware_version": rule.firmware_pattern,
+        }  # fmt: skip
+        # A pattern of stars alone takes what a charger did not tell, too.
+        where = [(name, "ilike", literal(pattern)) for name, pattern in patterns.items() if pattern.strip("*")]
+        rows = await self._database.select(
+            "chargers", scope=scope, columns="id", where=[*where, *own_rows(scope)], limit=MAX_ROWS
+        )
+        return len(rows)
 
     async def update(self, caller: Caller, rule_id: str, changes: Mapping[str, Any]) -> NormalisingRule:
         """Changes the given columns. Raises Forbidden, NotFound (`rule_not_found`), InvalidInput."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pydantic import Field, computed_field
+from pydantic import BaseModel, Field, computed_field
 
-from backend.database import Database
+from backend.database import MAX_ROWS, Database
 from backend.domain.quirks import Quirk
 from backend.domain.scope import Scope
 from backend.services.chargers import Chargers
+from backend.services.normalising_rules import NormalisingRule, NormalisingRules
 from backend.services.records import Page, PageRequest, Record, given, own_rows, select_page
 
 
@@ -33,6 +35,20 @@ class FirmwareQuirk(Record):
     @property
     def share(self) -> float:
         return round(self.chargers_affected / self.chargers_total, 4)
+
+
+class MeantRule(BaseModel):
+    """A rule that is meant for a deviation of a firmware."""
+
+    id: str = Field(description="Identifier (UUID).")
+    name: str = Field(description="What it mends, for people.")
+    enabled: bool = Field(description="Whether it is in force.")
+
+
+class TreatedQuirk(FirmwareQuirk):
+    """The same, with what is made of it."""
+
+    rules: list[MeantRule] = Field(description="Normalising rules for this deviation of this firmware, in their order.")
 
 
 class ChargerQuirk(Record):
@@ -61,11 +77,12 @@ class QuirkFilter:
 class Quirks:
     """Reads the counters in the caller's scope."""
 
-    def __init__(self, database: Database, chargers: Chargers) -> None:
+    def __init__(self, database: Database, chargers: Chargers, rules: NormalisingRules) -> None:
         self._database = database
         self._chargers = chargers
+        self._rules = rules
 
-    async def list(self, scope: Scope, page: PageRequest, wanted: QuirkFilter) -> Page[FirmwareQuirk]:
+    async def list(self, scope: Scope, page: PageRequest, wanted: QuirkFilter) -> Page[TreatedQuirk]:
         """By vendor, model, firmware and name of the deviation."""
         where: list[Any] = given(
             ("vendor", "eq", wanted.vendor),
@@ -74,9 +91,11 @@ class Quirks:
             ("quirk", "eq", wanted.quirk),
         )
         order = [("vendor", "asc"), ("model", "asc"), ("firmware_version", "asc"), ("quirk", "asc")]
-        return await select_page(
+        found = await select_page(
             self._database, "firmware_quirks", FirmwareQuirk, page, scope=scope, where=where, order=order
         )
+        rules = (await self._rules.list(scope, PageRequest(MAX_ROWS - 1))).items if found.items else []
+        return Page([_with_rules(quirk, rules) for quirk in found.items], found.after, found.total)
 
     async def of_charger(self, scope: Scope, page: PageRequest, charger_id: str) -> Page[ChargerQuirk]:
         """By name and firmware. Raises NotFound (`charger_not_found`)."""
@@ -86,3 +105,10 @@ class Quirks:
         return await select_page(
             self._database, "charger_quirks", ChargerQuirk, page, scope=scope, where=where, order=order
         )
+
+
+def _with_rules(quirk: FirmwareQuirk, rules: Iterable[NormalisingRule]) -> TreatedQuirk:
+    told = (quirk.vendor, quirk.model, quirk.firmware_version)
+    meant = [rule for rule in rules if rule.quirk == quirk.quirk and rule.rule().fits(*told)]
+    shown = [MeantRule(id=rule.id, name=rule.name, enabled=rule.enabled) for rule in meant]
+    return TreatedQuirk(**quirk.model_dump(exclude={"share"}), rules=shown)

@@ -55,10 +55,12 @@ def given(*conditions: Condition) -> list[Condition]:
 
 def within(text: str | None) -> str | None:
     r"""A pattern of `ilike` that finds `text` anywhere; the characters %, _ and \ stand for themselves."""
-    if not text:
-        return None
-    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{escaped}%"
+    return f"%{literal(text)}%" if text else None
+
+
+def literal(text: str) -> str:
+    r"""For a pattern of `ilike`: the characters %, _ and \ stand for themselves, * still for any text."""
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 async def select_rows(

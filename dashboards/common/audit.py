@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -125,8 +126,16 @@ def _telling(name: str) -> tuple[bool, str]:
 
 
 def _value(name: str, before: Row, after: Row) -> Markup:
-    sides = [_short("–" if side[name] is None else str(side[name]), 60) for side in (before, after) if name in side]
-    return Markup("<span class='soft'>{}</span> {}").format(name, Markup(" → ").join(map(Markup.escape, sides)))
+    sides = [_short(_said(side[name]), 60) for side in (before, after) if name in side]
+    words = t(f"audit.value.{name}") if known(f"audit.value.{name}") else name.replace("_", " ")
+    return Markup("<span class='soft'>{}</span> {}").format(words, Markup(" → ").join(map(Markup.escape, sides)))
+
+
+def _said(value: Any) -> str:
+    """Yes and no in words, structures as JSON, anything else as it is."""
+    if value is None or isinstance(value, bool):
+        return t({None: "audit.nothing", True: "audit.yes", False: "audit.no"}[value])
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
 
 
 def _short(text: str, most: int = 24) -> str:

@@ -50,6 +50,11 @@ def power(watts: float | None, language: Language) -> str:
     return f"{number(watts / 1e3, language, 1)} kW"
 
 
+def rated(watts: float | None, language: Language) -> str | None:
+    """What a type plate says: `7,4 kW`, `60 kW`, never torn between two lines; None when it is not known."""
+    return f"{format_decimal(watts / 1e3, format='#,##0.#', locale=_LOCALES[language])}\u00a0kW" if watts else None
+
+
 def percent(value: float | None, language: Language) -> str:
     return NONE if value is None else f"{number(value, language)} %"
 

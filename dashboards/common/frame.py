@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboards.common import door, keys
 from dashboards.common.api import ApiDown, ApiRefused, SignedOut
@@ -20,6 +21,10 @@ _CSS = """<style>
 .stMainBlockContainer { padding: 1.6rem 2.2rem 3rem; max-width: 1560px }
 .stMainBlockContainer h1 { padding: 0 0 .2rem }
 .st-key-fixed_head { position: sticky; top: 0; z-index: 90 }
+.st-key-rooms { padding-bottom: .9rem; border-bottom: 1px solid rgba(128, 140, 136, .35) }
+.st-key-rooms [data-testid="stVerticalBlock"] { gap: .72rem }
+.st-key-rooms summary { margin-top: .45rem; font-weight: 600; color: inherit }
+.st-key-rooms [data-testid="stExpanderDetails"] { padding: .45rem 0 .1rem }
 .st-key-map_box [data-testid="stDeckGlJsonChart"] { border-radius: 8px; background: rgba(124, 200, 255, .16) }
 [data-testid="stMetricValue"] { font-variant-numeric: tabular-nums }
 @media (max-width: 1500px) {
@@ -47,7 +52,7 @@ class Room:
 
 
 def open_house(dashboard: door.Dashboard, rooms: Sequence[Room]) -> None:
-    """Run the room the URL names. The first room is the default and answers at `/` too."""
+    """Run the room the URL names. The first room is the default: it stands at `/` and at its name."""
     viewer = require_viewer(dashboard)
     rooms = [room for room in rooms if not room.needs or viewer.may(room.needs)]
     # An icon of our own: those of the pages would be fetched from the internet as favicon.
@@ -55,24 +60,38 @@ def open_house(dashboard: door.Dashboard, rooms: Sequence[Room]) -> None:
     st.logo(str(_ASSETS / "brand.svg"), size="large")
     pages = {room.url: _page(dashboard, room, default=room is rooms[0]) for room in rooms}
     st.session_state["rooms"] = {**pages, "": pages[rooms[0].url]}
-    page = st.navigation(_sections(rooms, pages), expanded=True)
+    # Streamlit serves the first room at `/` alone, and of its name says in English that there is no such page.
+    named = _page(dashboard, rooms[0], default=False)
+    page = st.navigation([*pages.values(), named], position="hidden")
+    if page == named:
+        pages[rooms[0].url] = named  # so that its link is marked as the place where one is
     st.session_state["here"] = page.url_path
     st.html(_CSS)
     with st.sidebar:
-        _corner(viewer)
-        asked = keys.button()
+        _menu(rooms, pages, page.url_path)
+        asked = _corner(viewer)
     if asked:
         keys.panel()
     with forgiving("page"):
         page.run()
 
 
-def _sections(rooms: Sequence[Room], pages: Mapping[str, st.Page]) -> Mapping[str, Sequence[st.Page]]:
-    """Pages by the heading they stand under."""
-    sections: dict[str, list[st.Page]] = {}
-    for room in rooms:
-        sections.setdefault(t(f"section.{room.section}"), []).append(pages[room.url])
-    return sections
+def _menu(rooms: Sequence[Room], pages: Mapping[str, st.Page], here: str) -> None:
+    """Daily work first and always in view; every other section is one line until it is opened or one is in it."""
+    current = next((room.section for room in rooms if room.url == here), rooms[0].section)
+    with st.container(key="rooms", gap=None):
+        for section in dict.fromkeys(room.section for room in rooms):
+            daily = section == rooms[0].section
+            with st.container() if daily else _folded(section, opened=section == current):
+                for room in rooms:
+                    if room.listed and room.section == section:
+                        st.page_link(pages[room.url], width="stretch")
+
+
+def _folded(section: str, *, opened: bool) -> DeltaGenerator:
+    # With one key for both, a section would stay as it is when people go to another.
+    key = f"section_{section}_{'here' if opened else 'elsewhere'}"
+    return st.expander(t(f"section.{section}"), expanded=opened, key=key, type="compact")
 
 
 def _page(dashboard: door.Dashboard, room: Room, *, default: bool) -> st.Page:
@@ -80,14 +99,14 @@ def _page(dashboard: door.Dashboard, room: Room, *, default: bool) -> st.Page:
         room.file,
         title=t(f"{dashboard.name}.{room.url}.title"),
         icon=room.icon,
-        url_path=room.url,
+        url_path="home" if default else room.url,
         default=default,
         visibility="visible" if room.listed else "hidden",
     )
 
 
-def _corner(viewer: Viewer) -> None:
-    """Who is signed in, for whom, the language, and the way out."""
+def _corner(viewer: Viewer) -> bool:
+    """Who is signed in, for whom, the language, the way out. True: the list of keys is asked for."""
     st.markdown(f"**{plain(viewer.name)}**  \n{plain(viewer.cpo_name or 'EMSV')} · {t(f'role.{viewer.role}')}")
     names: dict[Language, str] = {"id": "Indonesia", "en": "English"}
     choice = st.segmented_control(
@@ -96,14 +115,17 @@ def _corner(viewer: Viewer) -> None:
         default=viewer.language,
         format_func=lambda code: names[code],
         key="choose_language",
+        label_visibility="collapsed",
         required=True,
     )
     if choice and choice != viewer.language:
         _keep_language(viewer, choice)
         st.rerun()
-    if st.button(t("corner.sign_out"), icon=":material/logout:", key="sign_out", width="stretch"):
-        viewer.api.sign_out()
-        leave()
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if st.button(t("corner.sign_out"), icon=":material/logout:", key="sign_out"):
+            viewer.api.sign_out()
+            leave()
+        return keys.button()
 
 
 def _keep_language(viewer: Viewer, choice: Language) -> None:

@@ -16,6 +16,18 @@ from dashboards.common.widgets import failed, line, table
 
 Row = dict[str, Any]
 COLUMNS = ("login_agent", "login_address", "login_began", "login_used", "login_factor")
+# What a browser's name for itself holds: the newest names first, because each pretends to be the older ones.
+_BROWSERS = (
+    ("Edg/", "Edge"),
+    ("OPR/", "Opera"),
+    ("Firefox/", "Firefox"),
+    ("Chrome/", "Chrome"),
+    ("Version/", "Safari"),
+)
+_SYSTEMS = (
+    ("Android", "Android"), ("iPhone", "iOS"), ("iPad", "iPadOS"), ("Windows", "Windows"), ("Mac OS X", "macOS"),
+    ("Linux", "Linux"),
+)  # fmt: skip
 _TOLD = "logins_told"
 
 
@@ -71,12 +83,21 @@ def _send(viewer: Viewer, method: str, path: str, body: Row | None = None) -> No
 
 
 def _name(row: Row) -> str:
-    return f"{row['agent'] or '–'} · {row['address'] or '–'}"
+    return f"{browser(row['agent'])} · {row['address'] or '–'}"
+
+
+def browser(agent: str | None) -> str:
+    """`Chrome 156 · Linux` out of what a browser tells; what no browser tells stays as it is."""
+    told = agent or "–"
+    name = next((f"{name} {told.split(mark, 1)[1].split('.')[0]}" for mark, name in _BROWSERS if mark in told), None)
+    system = next((name for mark, name in _SYSTEMS if mark in told), None)
+    return " · ".join(filter(None, (name, system))) if name else told
 
 
 def _login(row: Row) -> Markup:
     here = Markup(" <b>{}</b>").format(t("logins.this")) if row["current"] else ""
+    agent = Markup('<span title="{}">{}</span>{}').format(row["agent"] or "", browser(row["agent"]), here)
     return line(
-        Markup("{}{}").format(row["agent"] or "–", here), row["address"] or "–", ago(row["created_at"]),
-        ago(row["seen_at"]), t("people.on") if row["second_factor"] else "–",
+        agent, row["address"] or "–", ago(row["created_at"]), ago(row["seen_at"]),
+        t("people.on") if row["second_factor"] else "–",
     )  # fmt: skip

@@ -27,7 +27,7 @@ _WANTED = "wanted_settings"
 
 
 def choose(viewer: Viewer) -> None:
-    dropdown("charger", t("config.column.charger"), data.charger_codes(viewer), lambda code: code, t("config.none"))
+    dropdown("charger", t("config.column.charger"), data.charger_codes(viewer), lambda code: code, t("config.choose"))
 
 
 # -- keys
@@ -207,6 +207,7 @@ def switch(viewer: Viewer, charger_id: str) -> None:
 
 def templates(viewer: Viewer) -> None:
     """All templates with their drift."""
+    st.subheader(t("config.templates"))
     rows = read(viewer, "/api/configuration-templates", cap=500).items
     if not rows:
         return empty("config.no_templates", key="no_templates")
@@ -260,14 +261,16 @@ def main(viewer: Viewer) -> None:
     if charger_id:
         search("q", t("config.search"), t("config.search"))
     live(door.CPO, room, every=5)
-    try:
-        if charger_id:
-            edit(viewer, charger_id)
-            switch(viewer, charger_id)
-        else:
-            create(viewer)
-    except ApiDown:
-        st.caption(t("api.down.banner"))
+    live(door.CPO, changes, every=5, key="changes")
+
+
+def changes(viewer: Viewer) -> None:
+    """What may be changed here. Looked at again and again: a charger that was just read has other keys."""
+    if charger_id := param("charger"):
+        edit(viewer, charger_id)
+        switch(viewer, charger_id)
+    else:
+        create(viewer)
 
 
 main(require_viewer(door.CPO))

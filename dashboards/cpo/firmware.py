@@ -28,7 +28,7 @@ BAD = ("failed", "rejected", "timed_out", "expired", "no_effect")
 
 
 def choose(viewer: Viewer) -> None:
-    dropdown("charger", t("config.column.charger"), data.charger_codes(viewer), lambda code: code, t("firmware.files"))
+    dropdown("charger", t("config.column.charger"), data.charger_codes(viewer), lambda code: code, t("config.choose"))
 
 
 def room(viewer: Viewer) -> None:
@@ -47,6 +47,7 @@ def room(viewer: Viewer) -> None:
 
 def files(viewer: Viewer) -> None:
     """What may be installed."""
+    st.subheader(t("firmware.files"))
     answer = read(viewer, "/api/firmware-files", cap=500)
     if not answer.items:
         return empty("firmware.no_files", key="no_files")

@@ -61,7 +61,7 @@ def _row(row: Row, viewer: Viewer, *, marked: bool) -> Markup:
         link("charger", f"{row['charger_id']} · {row['evse_id']}", charger=row["charger_id"]),
         f.when(row["stopped_at"], row["station_timezone"], viewer.language),
         f.register(row["energy_wh"], viewer.language),
-        f.register(row["proposal"]["energy_wh"], viewer.language),
+        f.NONE if row["proposal"]["method"] == "none" else f.register(row["proposal"]["energy_wh"], viewer.language),
         ", ".join(map(_reason, row["review_reasons"])) or "–",
         numbers=(4, 5),
     )

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from dashboards.common import formats as f
 from dashboards.common.panel import ago, link
 from dashboards.common.status import badge, counts, shape
-from dashboards.common.texts import Language, known, t
+from dashboards.common.texts import Language, known, language, t
 from dashboards.common.widgets import line, table
 
 Row = dict[str, Any]
@@ -31,7 +31,7 @@ def _charger(row: Row, plugs: Sequence[Row], language: Language) -> Markup:
 
 def about(row: Row) -> str:
     """Name, maker and rated power of a charger, whatever is known."""
-    rated = f"{row['rated_power_w'] / 1000:g} kW" if row.get("rated_power_w") else None
+    rated = f.rated(row.get("rated_power_w"), language())
     maker = " ".join(filter(None, (row.get("vendor"), row.get("model"))))
     return " · ".join(filter(None, (row.get("name"), maker, row.get("current_type"), rated))) or "–"
 

@@ -12,6 +12,7 @@ open_house(
         Room("revenue.py", "revenue", "revenue_shares:read", ":material/percent:"),
         Room("approvals.py", "approvals", "chargers:read", ":material/how_to_reg:"),
         Room("wall.py", "wall", "analytics:read", ":material/tv:"),
+        Room("firmware_rules.py", "firmware_rules", "quirks:read", ":material/rule:", section="fleet"),
         Room("personal_data.py", "personal_data", "personal_data:export", ":material/shield_person:", section="people"),
         Room("people.py", "people", "users:read", ":material/group:", section="people"),
         Room("api_keys.py", "api_keys", "api_keys:read", ":material/key:", section="people"),

@@ -23,9 +23,9 @@ _ASKING, _DONE = "personal_deed", "personal_done"
 
 def offer(viewer: Viewer, driver_id: str) -> None:
     """What was done just now, and the buttons; none for a driver who does not exist or was erased."""
-    done: tuple[str, str] | None = st.session_state.pop(_DONE, None)
-    if done and done[0] == driver_id:
-        st.success(done[1], icon=":material/check_circle:")
+    done_for, words = st.session_state.pop(_DONE, ("", ""))
+    if done_for == driver_id:
+        st.success(words, icon=":material/check_circle:")
     found = find(viewer, f"/api/drivers/{driver_id}")
     if found is None or found.data["erased_at"]:
         return
@@ -84,14 +84,14 @@ def _send(viewer: Viewer, name: str, row: Row, body: Row) -> str:
         return t("personal.consent.done")
     if name == "invite":
         viewer.api.post("/api/invitations", body)
-        return t("personal.invite.done", email=body["email"])
+        return t("personal.invite.done", email=plain(body["email"]))
     if name == "withdraw":
         invited = open_invitation(viewer, row["id"])
         if invited:
             viewer.api.call("DELETE", f"/api/invitations/{invited['id']}")
         return t("personal.withdraw.done")
     viewer.api.call("POST", f"{path}/erasure", timeout_s=_PATIENCE_S)
-    return t("personal.erase.done", **body["stays"])
+    return t("personal.erase.done", n=body["n"], energy=body["energy"])
 
 
 def _button(name: str, icon: str, row: Row, reason: str | None = None) -> None:
@@ -141,11 +141,8 @@ def _invitation_form(_: Viewer, row: Row) -> Row:
 def _erasure_form(viewer: Viewer, row: Row) -> Row:
     """What goes, what the books keep, and the name to be typed."""
     figures = read(viewer, f"/api/drivers/{row['id']}/kept").data
-    stays = {
-        "sessions": f.number(figures["sessions"], viewer.language),
-        "energy": f.energy(figures["energy_wh"], viewer.language),
-    }
+    sessions, energy = f.number(figures["sessions"], viewer.language), f.energy(figures["energy_wh"], viewer.language)
     st.markdown(t("personal.erase.goes"))
-    st.markdown(t("personal.erase.stays", **stays))
+    st.markdown(t("personal.erase.stays", n=sessions, energy=energy))
     typed = st.text_input(t("personal.erase.type", name=row["name"]), key="erase_name", autocomplete="off")
-    return {"typed": typed, "stays": stays}
+    return {"typed": typed, "n": sessions, "energy": energy}

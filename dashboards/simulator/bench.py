@@ -73,7 +73,7 @@ def _inputs(identity: str) -> int:
     """What the buttons hand on, kept in the session's state: plug, tag, car and fault. Returns the chosen plug."""
     view = garage().view(identity)
     numbers = [plug.connector_id for plug in view.plugs] if view else [1]
-    columns = st.columns(4)
+    columns = st.columns([2, 3, 4, 4])
     plug = columns[0].selectbox(w("plug", number=""), numbers, key=f"plug_{identity}", disabled=len(numbers) == 1)
     columns[1].text_input(w("tag"), value="SIM-TAG-1", key="tag", max_chars=20)
     columns[2].selectbox(w("car"), list(CARS), format_func=_names("car", CARS), key="car")

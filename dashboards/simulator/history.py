@@ -56,6 +56,9 @@ def _sessions(views: list[BayView]) -> None:
 def _events(views: list[BayView]) -> None:
     st.subheader(w("history.events"))
     events = [(event, view.identity) for view in views for event in view.events]
+    if not events:
+        st.write(w("history.no_events"))
+        return
     events.sort(key=lambda pair: pair[0].at, reverse=True)
     st.dataframe(
         [

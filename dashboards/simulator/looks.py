@@ -10,7 +10,8 @@ from dashboards.simulator.texts import w
 from simulator.books import Frame
 
 CSS = """<style>
-.stMainBlockContainer { padding: 3.4rem 2rem 3rem; max-width: 1700px }
+.stMainBlockContainer { padding: 1.4rem 2rem 3rem; max-width: 1700px }
+[data-testid="stElementContainer"]:has(.sim-banner) { position: sticky; top: .3rem; z-index: 90 }
 .sim-banner { background: #F0C419; color: #17211E; padding: .45rem .9rem; border-radius: 6px;
   border-left: 14px solid #17211E; font-size: .95rem }
 .sim-banner b { letter-spacing: .14em; margin-right: .6rem }
@@ -66,11 +67,13 @@ def _frame(row: Frame) -> Markup:
 
 def matching(rows: Iterable[Frame], words: str, most: int) -> list[Frame]:
     """The newest frames that contain `words`, together with the answers to the calls that do."""
-    wanted = words.strip().lower()
-    found: list[Frame] = []
-    for row in reversed(list(rows)):
-        if not wanted or wanted in row.text.lower():
-            found.append(row)
-        if len(found) == most:
-            break
-    return found
+    wanted, there = words.strip().lower(), list(rows)
+    calls = {_number(row) for row in there if row.text.startswith("[2") and wanted in row.text.lower()}
+    shown = [row for row in there if wanted in row.text.lower() or _number(row) in calls]
+    return shown[::-1][:most]
+
+
+def _number(row: Frame) -> str:
+    """The id that a call and its answer share; a frame that is none has its own text."""
+    parts = row.text.split(",", 2)
+    return parts[1].strip() if len(parts) > 2 else row.text

@@ -55,8 +55,8 @@ begin
         on public.chargers to authenticated;
     grant select (id, name, car, battery_wh, created_at, updated_at, erased_at)
         on public.drivers to authenticated;
-    grant select (id, cpo_id, email, name, role, locale, invited_by, invited_by_name, created_at, expires_at, accepted_at,
-        revoked_at)
+    grant select (id, cpo_id, email, name, role, locale, driver_id, invited_by, invited_by_name, created_at, expires_at,
+        accepted_at, revoked_at)
         on public.invitations to authenticated;
     grant select (id, cpo_id, email, name, role, active, locale, last_login_at, created_at, updated_at, second_factor)
         on public.users to authenticated;
@@ -67,7 +67,7 @@ begin
         where p.pronamespace = 'public'::regnamespace and p.proname in (
             'begin_template', 'change_driver', 'charger_security', 'charger_timeline', 'count_list_differences',
             'count_reviews', 'count_sessions', 'create_charging_profile', 'create_job', 'daily_energy',
-            'dashboard_overview', 'decide_session', 'driver_sessions', 'enqueue_command', 'erase_driver',
+            'dashboard_overview', 'decide_session', 'driver_figures', 'driver_sessions', 'enqueue_command', 'erase_driver',
             'export_driver', 'hold_token', 'message_exchanges', 'message_frames', 'operator_figures',
             'raise_security_profile', 'record_audit', 'record_consent', 'register_charger', 'register_driver',
             'release_token', 'reserve_connector', 'rotate_api_key', 'schema_version', 'send_local_list',

@@ -17,7 +17,7 @@ from backend.embedded import EmbeddedPostgres
 from simulator import ChargerSpec, SimulatedCharger
 from tests.support.postgres import fresh_database
 from tests.support.rooms import PASSWORD, sign_in
-from tests.support.servers import Server, api_server, dashboard, ocpp_server, seed_nation
+from tests.support.servers import Server, api_server, dashboard, free_port, ocpp_server, seed_nation
 from tests.support.tools import require_tool
 from tests.support.waiting import wait_until
 
@@ -49,6 +49,7 @@ class Stack:
     cpo: Server
     emsv: Server
     folder: Path
+    dsn: str
     tokens: dict[str, str] = field(default_factory=dict)
 
     def get(self, path: str, email: str = OPERATOR) -> dict[str, Any]:
@@ -56,7 +57,7 @@ class Stack:
         if email not in self.tokens:
             self.tokens[email] = sign_in(self.api.url, email)["access_token"]
         bearer = {"Authorization": f"Bearer {self.tokens[email]}"}
-        reply = httpx.get(self.api.url + path, headers=bearer, trust_env=False)
+        reply = httpx.get(self.api.url + path, headers=bearer, trust_env=False, timeout=30)
         answer: dict[str, Any] = reply.raise_for_status().json()
         return answer
 
@@ -114,16 +115,17 @@ def picture(page: Page, name: str) -> None:
 def stack(postgres_server: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Started once; the tests only add to it."""
     require_tool("chromium")
-    folder = tmp_path_factory.mktemp("stack")
+    folder, port = tmp_path_factory.mktemp("stack"), free_port()
+    public_url = f"http://127.0.0.1:{port}"  # where chargers fetch firmware and leave logs
     with (
         fresh_database(postgres_server) as dsn,
         _seeded(dsn),
-        api_server(dsn, folder) as api,
+        api_server(dsn, folder, port=port, UNIEV_PUBLIC_URL=public_url) as api,
         ocpp_server(dsn, folder) as ocpp,
         dashboard("dashboard_cpo.py", api.url, folder) as cpo,
         dashboard("dashboard_emsv.py", api.url, folder) as emsv,
     ):
-        yield Stack(api, ocpp, cpo, emsv, folder)
+        yield Stack(api, ocpp, cpo, emsv, folder, dsn)
 
 
 @contextmanager

@@ -69,3 +69,8 @@ def test_an_export_defuses_formulas_and_leaves_empty_cells_empty() -> None:
     """An apostrophe stood in every empty cell."""
     cells = csv_bytes([{"a": "", "b": "=1+1", "c": "plain", "d": None}], ("a", "b", "c", "d")).decode("utf-8-sig")
     assert cells.splitlines()[1] == ",'=1+1,plain,"
+
+
+def test_a_rated_power_stays_on_one_line_with_the_comma_of_its_language() -> None:
+    assert (f.rated(7_400, "id"), f.rated(7_400, "en")) == ("7,4\u00a0kW", "7.4\u00a0kW")
+    assert (f.rated(60_000, "id"), f.rated(None, "id")) == ("60\u00a0kW", None)

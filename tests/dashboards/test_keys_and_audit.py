@@ -8,6 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboards.common import door
+from dashboards.common.own_logins import browser
 from dashboards.common.sessions import session_key
 from tests.dashboards.conftest import ADMIN, EMSV, NOC, OTHER_ADMIN, Nation
 from tests.support.rooms import sign_in, words
@@ -94,3 +95,26 @@ def test_the_emsv_sees_the_log_of_all(room: Room, nation: Nation, email: str) ->
     nation.post(OTHER_ADMIN, "/api/apikeys", {"name": "Milik lain"})
     text = words(room(email, "audit").run())
     assert "Milik CPO" in text and "Milik lain" in text
+
+
+def test_what_a_change_changed_stands_there_in_words(room: Room) -> None:
+    seen = words(room(ADMIN, "audit").run())  # with the login of this very person
+    assert "faktor kedua tidak" in seen
+    assert "False" not in seen and "second_factor" not in seen
+    assert "second factor no" in words(room(ADMIN, "audit", locale="en-GB").run())
+
+
+@pytest.mark.parametrize(
+    ("agent", "shown"),
+    [
+        ("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36",
+         "Chrome 156 · Linux"),
+        ("Mozilla/5.0 (Windows NT 10.0; Win64) Chrome/140.0.0.0 Safari/537 Edg/140.0.0.0", "Edge 140 · Windows"),
+        ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Safari/604.1", "Safari 18 · iOS"),
+        ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:140.0) Gecko/20100101 Firefox/140.0", "Firefox 140 · macOS"),
+        ("python-httpx/0.28", "python-httpx/0.28"),
+        (None, "–"),
+    ],
+)  # fmt: skip
+def test_a_browser_is_named_as_people_name_it(agent: str | None, shown: str) -> None:
+    assert browser(agent) == shown

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +144,7 @@ def test_fault_and_network(central: Central, app: Callable[..., AppTest]) -> Non
     screen.button(key="do_clear_fault").click().run()
     screen.button(key="do_network_out").click().run()
     until("SIM-1", lambda view: not view.connected)
-    assert "SIM-1 Disconnected" in words(screen.run())
+    assert "SIM-1 Offline" in words(screen.run())
     assert screen.button(key="do_network_out").disabled
     screen.button(key="do_network_in").click().run()
     until("SIM-1", lambda view: view.connected)
@@ -284,8 +285,6 @@ def test_every_control_preset_and_reason_has_words() -> None:
 
 
 def test_frames_are_escaped_and_errors_marked() -> None:
-    from datetime import UTC, datetime
-
     at = datetime(2026, 11, 20, 3, 4, 5, 6_000, tzinfo=UTC)
     html = str(looks.frames([Frame(at, "in", '[4,"1","InternalError","<script>",{}]')]))
     assert "03:04:05.006" in html
@@ -298,3 +297,18 @@ def test_frames_are_escaped_and_errors_marked() -> None:
 )
 def test_only_this_machine_is_near(url: str, near: bool) -> None:
     assert start.near(url) is near
+
+
+def test_the_filter_of_frames_finds_the_answers_of_the_calls_it_finds() -> None:
+    at = datetime(2026, 11, 30, tzinfo=UTC)
+    texts = (
+        '[2,"a","BootNotification",{}]',
+        '[3,"a",{"status":"Accepted"}]',
+        '[2,"b","X",{}]',
+        '[3,"b",{}]',
+        "{",
+    )
+    frames = [Frame(at, "out", text) for text in texts]
+    assert [row.text for row in looks.matching(frames, "boot", 9)] == [texts[1], texts[0]]
+    assert [row.text for row in looks.matching(frames, "accepted", 9)] == [texts[1]]
+    assert [row.text for row in looks.matching(frames, "", 2)] == [texts[4], texts[3]]

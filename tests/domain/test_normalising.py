@@ -161,3 +161,13 @@ def test_rules_fit_by_pattern_whatever_the_case() -> None:
     assert not wanted.fits(None, None, "4.2.2")
     assert not rule("status_map", vendor_pattern="A_B").fits("AXB", None, None)
     assert rule("status_map").fits(None, None, None)
+
+
+@pytest.mark.parametrize("treatment", sorted(TREATMENTS))
+@pytest.mark.parametrize(
+    "odd", [5, "x", None, [], [5, None, "x"], {}, [[]], [{"sampledValue": 7}], [{"sampledValue": [1]}]]
+)
+def test_what_has_no_form_at_all_is_left_as_it_is(treatment: str, odd: Any) -> None:
+    payload = dict.fromkeys(("meterValue", "transactionData", "idTag", "status", "timestamp"), odd)
+    for action, _ in PAYLOADS:
+        assert treated(action, payload, treatment) == payload

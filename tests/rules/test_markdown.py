@@ -18,11 +18,11 @@ MADE_PLAIN = {"plain", "len"}
 
 
 def _raw(node: ast.AST) -> Iterator[ast.AST]:
-    """Values of others in what is drawn, unless `plain` or a format of ours (`f.…`) makes them harmless."""
+    """Values of others in what is drawn, unless `plain` or a format of ours (`f.…`, `shares.…`) makes them harmless."""
     match node:
         case ast.Call(func=ast.Name(id=name)) if name in MADE_PLAIN:
             return
-        case ast.Call(func=ast.Attribute(value=ast.Name(id="f"))):
+        case ast.Call(func=ast.Attribute(value=ast.Name(id="f" | "shares"))):
             return
         case ast.Call(func=ast.Name(id="t"), keywords=keywords):  # the key itself is ours
             for one in keywords:

@@ -18,7 +18,7 @@ from backend.domain.normalising import Rule
 from backend.domain.quirks import Quirk
 from backend.services.directory import Directory, build_directory
 from backend.services.quirk_book import QuirkBook
-from backend.services.quirks import FirmwareQuirk, QuirkFilter
+from backend.services.quirks import QuirkFilter, TreatedQuirk
 from backend.services.records import PageRequest
 from backend.services.treatments import Treatments
 from tests.support.stores import TRANSPORTS, open_store
@@ -65,7 +65,7 @@ async def count(store: Database, *rows: dict[str, Any], number: str | None = Non
     return await store.call("count_quirks", {"p_id": number or str(uuid4()), "p_rows": list(rows)}, scope=SYSTEM)
 
 
-async def card(services: Directory, scope: Scope = ADMIN.scope, **wanted: Any) -> list[FirmwareQuirk]:
+async def card(services: Directory, scope: Scope = ADMIN.scope, **wanted: Any) -> list[TreatedQuirk]:
     return (await services.quirks.list(scope, PageRequest(), QuirkFilter(**wanted))).items
 
 
@@ -291,6 +291,36 @@ async def test_only_what_makes_sense_becomes_a_rule_and_every_change_is_in_the_a
     operator = Caller(Scope("cpo_admin", ADMIN.scope.user_id, str(uuid4())), "CPO")
     with pytest.raises(Forbidden):
         await rules.create(operator, rule())
+
+
+async def test_a_preview_tells_the_effect_and_whom_it_concerns_and_stores_nothing(services: Directory) -> None:
+    rules = services.normalising_rules
+    before = (await rules.list(ADMIN.scope, PageRequest())).items
+    trial = Rule("r", "v*t", "*", "1.*", "status_map", {"map": {"Idle": "Available"}})
+    said = await rules.preview(ADMIN.scope, trial, "StatusNotification", {"status": "Idle"})
+    assert (said.after, said.changed, said.actions) == ({"status": "Available"}, True, ["StatusNotification"])
+    assert said.chargers_fitting == 2
+    everybody = Rule("r", "*", "**", "*", "status_map", {"map": {"Idle": "Available"}})
+    said = await rules.preview(ADMIN.scope, everybody, "Authorize", {"idTag": "Idle"})
+    assert (said.changed, said.chargers_fitting) == (False, 3)  # one of them told no vendor
+    nobody = Rule("r", "V_lt", "*", "*", "status_map", {"map": {"Idle": "Available"}})
+    assert (await rules.preview(ADMIN.scope, nobody, "Authorize", {})).chargers_fitting == 0
+    with pytest.raises(InvalidInput):
+        await rules.preview(ADMIN.scope, Rule("r", "*", "*", "*", "clock_zone", {}), "Authorize", {})
+    assert (await rules.list(ADMIN.scope, PageRequest())).items == before
+
+
+async def test_the_scorecard_names_the_rules_that_are_meant(store: Database, services: Directory) -> None:
+    await count(store, seen("CP-1", "odd_enum"))
+    assert [quirk.rules for quirk in await card(services)] == [[]]
+    for name, members in {
+        "fits": {},
+        "other quirk": {"quirk": "odd_format"},
+        "others": {"vendor_pattern": "X*"},
+    }.items():
+        await services.normalising_rules.create(ADMIN, rule(name=name, enabled=False, **members))
+    [quirk] = await card(services)
+    assert [(meant.name, meant.enabled) for meant in quirk.rules] == [("fits", False)]
 
 
 async def test_a_shipped_rule_waits_for_somebody_and_is_never_deleted(services: Directory) -> None:

@@ -4,8 +4,6 @@
 
 do $$
 begin
-  -- Roles belong to the whole server: two databases prepared at once must not collide.
-  perform pg_advisory_xact_lock(7204839112);
   if to_regrole('anon') is null then create role anon nologin noinherit; end if;
   if to_regrole('authenticated') is null then create role authenticated nologin noinherit; end if;
   if to_regrole('service_role') is null then create role service_role nologin noinherit bypassrls; end if;

@@ -8,7 +8,9 @@ that holds versions without a file.
 import asyncio
 import logging
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ MIGRATIONS = Path(__file__).resolve().parent.parent / "supabase" / "migrations"
 _SHIM = Path(__file__).resolve().parent / "embedded_shim.sql"
 _LOCK_KEY = 7_204_839_111  # any number that nobody else uses; one runner at a time per database
 _PAUSES_S = (0.05, 0.2, 0.5, 1.0)
+_CAME_BETWEEN = (asyncpg.InternalServerError, asyncpg.DuplicateObjectError, asyncpg.UniqueViolationError)
 _FILE_NAME = re.compile(r"(\d+)_(\w+)\.sql")
 
 
@@ -101,7 +104,7 @@ async def ensure_database(dsn: str, name: str) -> None:
 
 async def _apply_all(connection: Any, migrations: list[Migration]) -> list[str]:
     if await connection.fetchval("select to_regprocedure('auth.jwt()') is null"):
-        await connection.execute(_SHIM.read_text(encoding="utf-8"))
+        await _beside_others(partial(connection.execute, _SHIM.read_text(encoding="utf-8")))
     await connection.execute(
         "create schema if not exists supabase_migrations;"
         "create table if not exists supabase_migrations.schema_migrations"
@@ -109,23 +112,27 @@ async def _apply_all(connection: Any, migrations: list[Migration]) -> list[str]:
     )
     todo = pending(migrations, await _applied(connection))
     for migration in todo:
-        await _apply_beside_others(connection, migration)
+        await _beside_others(partial(_apply, connection, migration))
     if todo:
         await connection.execute("notify pgrst, 'reload schema'")
     return [migration.version for migration in todo]
 
 
-async def _apply_beside_others(connection: Any, migration: Migration) -> None:
-    """Roles are the server's, not the database's: another database's migration may be changing one just now, and what
-    both change is refused to the second ("tuple concurrently updated"). The file was rolled back; it begins anew."""
+async def _beside_others(step: Callable[[], Awaitable[object]]) -> None:
+    """Does a step in one transaction, anew if another database's runner came between.
+
+    Roles are the server's, not the database's. What two change at once is refused to the second ("tuple concurrently
+    updated"), and so is a role that both create.
+    """
     for pause_s in _PAUSES_S:
         try:
-            return await _apply(connection, migration)
-        except SchemaOutdated as error:
-            if not isinstance(error.__cause__, asyncpg.InternalServerError):
+            await step()
+            return
+        except (SchemaOutdated, asyncpg.PostgresError) as error:
+            if not isinstance(error.__cause__ or error, _CAME_BETWEEN):
                 raise
         await asyncio.sleep(pause_s)
-    await _apply(connection, migration)
+    await step()
 
 
 async def _apply(connection: Any, migration: Migration) -> None:

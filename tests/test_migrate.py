@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -122,6 +123,16 @@ async def test_what_another_database_of_the_server_changes_meanwhile_is_waited_f
         assert await migrating == ["20260103"]
     finally:
         await other.close()
+
+
+async def test_databases_of_one_server_may_be_made_at_the_same_time(
+    postgres_server: EmbeddedPostgres, folder: Path
+) -> None:
+    """The roles of a project, which plain PostgreSQL lacks, are the server's, too."""
+    with ExitStack() as made:
+        databases = [made.enter_context(fresh_database(postgres_server, template="template0")) for _ in range(4)]
+        applied = await asyncio.gather(*(migrate(database, folder) for database in databases))
+    assert applied == [["20260101", "20260102"]] * 4
 
 
 async def test_processes_may_create_the_database_at_the_same_time(postgres_server: EmbeddedPostgres) -> None:

@@ -156,8 +156,8 @@ def _tried(viewer: Viewer, rule: Row) -> Row | None:
 
 def _effect(action: str, payload: Row, said: Row) -> None:
     if action not in said["actions"]:
-        actions = ", ".join(plain(name) for name in said["actions"])
-        st.info(t("rules.not_concerned", action=plain(action), actions=actions), icon=":material/info:")
+        words = t("rules.not_concerned", action=plain(action), actions=plain(", ".join(said["actions"])))
+        st.info(words, icon=":material/info:")
     elif not said["changed"]:
         st.info(t("rules.unchanged"), icon=":material/info:")
     else:

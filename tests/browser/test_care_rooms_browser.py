@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.choosing import choose
 from tests.browser.conftest import Driver, Stack, Visitor
 from tests.support.servers import Server, worker
 from tests.support.waiting import wait_until
@@ -45,12 +46,8 @@ def confirmed(page: Page, key: str) -> None:
     expect(dialog).to_be_hidden()
 
 
-def choose(page: Page, key: str, words: str) -> None:
-    """One entry of a box, found by typing."""
-    box = page.locator(f".st-key-{key}").get_by_role("combobox")
-    box.click()
-    box.fill(words)
-    page.get_by_role("option", name=words).first.click()
+def box(page: Page, key: str) -> Locator:
+    return page.locator(f".st-key-{key}").get_by_role("combobox")
 
 
 def type_in(page: Page, key: str, text: str) -> None:
@@ -78,7 +75,7 @@ def test_a_changed_key_is_answered_by_the_charger_and_read_back(stack: Stack, vi
     confirmed(page, "deed_read_configuration_config")
     expect(row(page, "ConnectionTimeOut")).to_be_visible()
     page.get_by_text("Ubah kunci").click()
-    choose(page, "change_key", "ConnectionTimeOut")
+    choose(box(page, "change_key"), "ConnectionTimeOut")
     type_in(page, "change_value", "77")
     page.get_by_role("button", name="Tambahkan ke perubahan").click()
     expect(page.get_by_role("button", name="Kirim 1 perubahan")).to_be_visible()
@@ -102,9 +99,9 @@ def test_firmware_goes_from_an_upload_to_the_version_that_the_charger_runs(
     type_in(page, "upload_version", "9.8.7")
     page.get_by_role("button", name="Unggah", exact=True).click()
     expect(row(page, "surya-9.8.7.bin")).to_contain_text("9.8.7")
-    choose(page, "choose_charger", "ID-YOG02-2")
+    choose(box(page, "choose_charger"), "ID-YOG02-2")
     page.get_by_text("Perbarui firmware").click()
-    choose(page, "update_file", "surya-9.8.7.bin")
+    choose(box(page, "update_file"), "surya-9.8.7.bin")
     page.get_by_role("button", name="Mulai pembaruan").click()
     job = row(page, "surya-9.8.7.bin")
     for step in ("Downloading", "Downloaded", "Installing"):
@@ -133,9 +130,9 @@ def test_a_reserved_connector_is_kept_until_its_token_charges_there(
     token = free_token(stack)
     page = opened(stack, visit, "/reservations")
     page.get_by_text("Reservasi konektor").click()
-    choose(page, "reserve_charger", "ID-JTM05-1")
+    choose(box(page, "reserve_charger"), "ID-JTM05-1")
     type_in(page, "reserve_plug", "1")
-    choose(page, "reserve_token", token)
+    choose(box(page, "reserve_token"), token)
     press(page, "reserve")
     kept = page.locator("[class*=st-key-kept_words_]")
     expect(kept).to_contain_text("Aktif")
@@ -159,7 +156,7 @@ def test_a_limit_is_held_by_the_charger_and_drawn_as_it_will_be_obeyed(
     press(page, "save_profile")
     expect(page.get_by_text("Malam hemat").first).to_be_visible()
     page.get_by_text("Beri unit ini batas").click()
-    choose(page, "apply_profile", "Malam hemat")
+    choose(box(page, "apply_profile"), "Malam hemat")
     expect(page.locator(".st-key-apply button")).to_be_enabled()
     press(page, "apply")
     expect(row(page, "Malam hemat")).to_be_visible()
@@ -193,7 +190,7 @@ def test_a_campaign_is_looked_at_first_and_its_wave_changes_the_charger(
     expect(row(page, "Denyut pelan")).to_be_visible()
     page.goto(f"{stack.cpo.url}/campaigns?new=1")
     type_in(page, "campaign_name", "Semua berdenyut pelan")
-    choose(page, "template", "Denyut pelan")
+    choose(box(page, "template"), "Denyut pelan")
     type_in(page, "identities", "ID-JBR05-3")
     expect(page.locator(".st-key-save button")).to_be_enabled()
     press(page, "save")
@@ -215,12 +212,12 @@ def test_a_rule_is_tried_on_a_payload_then_switched_on_and_the_audit_log_says_by
     visitor.sign_in(EMSV, "/firmware_rules?new=1")
     type_in(page, "draft_name", "Bayu says Idle")
     type_in(page, "draft_model", "Bayu*")
-    choose(page, "draft_quirk", "Kata di luar standar")
-    choose(page, "draft_treatment", "Ganti kata status")
+    choose(box(page, "draft_quirk"), "Kata di luar standar")
+    choose(box(page, "draft_treatment"), "Ganti kata status")
     expect(page.locator(".uv pre b")).to_have_text('▸   "status": "Available",')
     press(page, "rule_add")
     expect(row(page, "Bayu says Idle")).to_contain_text("mati")
-    choose(page, "rule", "Bayu says Idle")
+    choose(box(page, "rule"), "Bayu says Idle")
     expect(page.locator(".st-key-rule_on button").first).to_be_enabled()
     confirmed(page, "rule_on")
     expect(row(page, "Bayu says Idle")).to_contain_text("menyala")

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.choosing import choose
 from tests.browser.conftest import OPERATOR, Driver, Stack, Visitor
 from tests.support.servers import dashboard
 from tests.support.waiting import wait_until
@@ -20,10 +21,7 @@ def receipt(page: Page) -> Locator:
 
 def choose_token(page: Page, token: str) -> None:
     """In the dialog: type the token, take the first hit."""
-    box = page.get_by_role("dialog").get_by_role("combobox")
-    box.click()
-    box.fill(token)
-    page.get_by_role("option").first.click()
+    choose(page.get_by_role("dialog").get_by_role("combobox"), token)
 
 
 def free_token(stack: Stack) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import expect
 
+from tests.browser.choosing import choose
 from tests.browser.conftest import OPERATOR, Stack, Visitor
 
 NOC = "noc@demo.uniev.id"
@@ -37,10 +38,7 @@ def test_a_station_is_found_without_touching_the_map(stack: Stack, visit: Callab
     visitor = visit(stack.emsv.url)
     page = visitor.page
     visitor.sign_in(NOC)
-    box = page.get_by_role("combobox", name="Pilih stasiun")
-    box.click()
-    box.fill("Jayapura")
-    page.get_by_role("option").first.click()
+    choose(page.get_by_role("combobox", name="Pilih stasiun"), "Jayapura")
     expect(page.get_by_text("WIT", exact=False).last).to_be_visible()
     page.reload()
     expect(page.get_by_role("heading", name="Nasional")).to_be_visible()

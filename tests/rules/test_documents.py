@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from pathlib import Path
 
 from tests.rules.tree import ROOT, files, repository_files, syntax, text
@@ -60,22 +61,22 @@ def missing_files(content: str, directory: Path) -> list[str]:
     return named + [target for target in LINK.findall(content) if not (ROOT / directory / target).exists()]
 
 
-def tree_paths(content: str) -> set[Path]:
-    """The paths of the tree in the map's first code block; four columns of indent are one level."""
+def tree_paths(content: str) -> list[Path]:
+    """The paths of the tree in the map's first code block, line by line; four columns of indent are one level."""
     block = content.split("```", 2)[1].split("\n", 1)[1]
     folders: list[str] = []
-    paths = set()
+    paths = []
     for line in block.splitlines():
         match = TREE_LINE.match(line)
         if not match:
             continue
         depth = len(match[1]) // 4 + (1 if re.search("[├└]── ", line) else 0)
         folders[depth:] = [match[2].rstrip("/")]
-        paths.add(Path(*folders))
+        paths.append(Path(*folders))
     return paths
 
 
-def unmapped(tree: set[Path]) -> list[str]:
+def unmapped(tree: list[Path]) -> list[str]:
     """Files that need a line in the map and have none. An `__init__.py` is told by its folder's line."""
     wanted = {
         path.parent if path.name == "__init__.py" else path
@@ -83,7 +84,7 @@ def unmapped(tree: set[Path]) -> list[str]:
         for path in files(*_MAPPED_SUFFIXES, under=folder)
     }
     wanted |= {path for path in repository_files() if len(path.parts) == 1 and path.suffix in (".py", ".txt", ".toml")}
-    return sorted(str(path) for path in wanted - tree)
+    return sorted(str(path) for path in wanted - set(tree))
 
 
 def test_places_in_the_code_exist() -> None:
@@ -125,6 +126,7 @@ def test_the_map_shows_the_tree_as_it_is() -> None:
     tree = tree_paths(text(MAP))
 
     assert unmapped(tree) == []
+    assert [str(path) for path, lines in Counter(tree).items() if lines > 1] == []
     assert [str(path) for path in sorted(tree) if not (ROOT / path).exists() and "*" not in path.name] == []
 
 
@@ -134,6 +136,6 @@ def test_a_file_without_a_line_in_the_map_is_noticed() -> None:
 
     tree = tree_paths(shown)
 
-    assert tree == {Path("backend"), Path("backend/api"), Path("backend/api/auth.py"), Path("backend/logs.py")}
+    assert tree == [Path("backend"), Path("backend/api"), Path("backend/api/auth.py"), Path("backend/logs.py")]
     assert "backend/settings.py" in unmapped(tree)
     assert "backend/logs.py" not in unmapped(tree)

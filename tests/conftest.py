@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from backend.database import DirectDatabase
 from backend.embedded import EmbeddedPostgres
@@ -12,6 +13,13 @@ from tests.support.postgres import begin_run, fresh_database, join_server
 from tests.support.postgrest import PostgREST, running_postgrest
 from tests.support.project import Project, running_project
 from tests.support.tools import require_tool
+
+# Many tests share few processors: how long an example takes, or is drawn, says nothing of what is tested.
+# A database of a test may serve all examples where they do not see each other's rows.
+settings.register_profile(
+    "busy", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
+settings.load_profile("busy")
 
 
 def pytest_configure(config: pytest.Config) -> None:

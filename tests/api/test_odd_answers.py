@@ -54,7 +54,7 @@ OWN = {
     "SecurityEventNotification": "security-events", "SignCertificate": "security-events",
 }  # fmt: skip
 OF_ALL = ("commands", "reservations", "security-events")
-FEW = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+FEW = settings(max_examples=15, suppress_health_check=list(HealthCheck))
 PERIOD = {"startPeriod": 0, "limit": 1}
 
 

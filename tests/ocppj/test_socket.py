@@ -125,7 +125,7 @@ def speak(client: ClientProtocol, way: str, text: str) -> None:
         client.send_text(data)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(messages, st.lists(st.integers(1, 2000), max_size=12), st.booleans())
 def test_messages_arrive_whole_and_in_order_however_they_are_cut(
     said: list[tuple[str, str]], cuts: list[int], compresses: bool
@@ -136,7 +136,7 @@ def test_messages_arrive_whole_and_in_order_however_they_are_cut(
     assert offences == []
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(messages, st.sampled_from([
     bytes([0x81, 2]) + b"[]",              # not masked (RFC 6455 §5.1)
     bytes([0xC1, 0x82, 1, 2, 3, 4, 9, 9]),  # compressed, though nobody agreed on it

@@ -6,7 +6,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend.database import SYSTEM, DirectDatabase
@@ -98,7 +98,7 @@ STRANGERS = st.lists(
 )
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30)
 @given(rounds=STRANGERS)
 async def test_whatever_strangers_do_the_owner_gets_in_from_where_they_were_before(
     database: DirectDatabase, rounds: list[tuple[str, int, int]]
@@ -115,7 +115,7 @@ async def test_whatever_strangers_do_the_owner_gets_in_from_where_they_were_befo
     assert await _fail(attempts, OWNER, "203.0.113.9") == 0
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20)
 @given(pauses=st.lists(st.integers(0, 60), min_size=50, max_size=150))
 async def test_however_many_addresses_guess_an_account_takes_few_guesses(
     database: DirectDatabase, pauses: list[int]

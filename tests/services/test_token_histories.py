@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend.database import SYSTEM, DirectDatabase
@@ -87,7 +87,7 @@ async def _at_most_one_is_good(database: DirectDatabase, model: Model) -> None:
     assert len(families) == len(set(families))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 @given(steps=st.lists(STEPS, min_size=3, max_size=30))
 async def test_whatever_happens_at_most_one_token_is_good_and_a_copy_ends_the_login(
     database: DirectDatabase, steps: list[tuple[str, int]]

@@ -40,7 +40,7 @@ def charging(spec: ChargerSpec, vehicle: Vehicle) -> Charger:
     return charger
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(specs, vehicles)
 def test_the_register_is_exactly_the_integral_of_power(spec: ChargerSpec, vehicle: Vehicle) -> None:
     charger = charging(spec, vehicle)
@@ -53,7 +53,7 @@ def test_the_register_is_exactly_the_integral_of_power(spec: ChargerSpec, vehicl
     assert plug.register_uj - before_uj == expected_uj
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(specs, vehicles, spans)
 def test_however_time_is_cut_up_the_meter_shows_the_same(
     spec: ChargerSpec, vehicle: Vehicle, cuts_us: list[int]
@@ -69,7 +69,7 @@ def test_however_time_is_cut_up_the_meter_shows_the_same(
     assert whole.temperature_milli_c == pieces.temperature_milli_c
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(specs, vehicles, spans)
 def test_registers_climb_and_batteries_never_overflow(spec: ChargerSpec, vehicle: Vehicle, cuts_us: list[int]) -> None:
     charger = charging(spec, vehicle)
@@ -85,7 +85,7 @@ def test_registers_climb_and_batteries_never_overflow(spec: ChargerSpec, vehicle
         last_uj = plug.register_uj
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(specs, st.lists(vehicles, min_size=3, max_size=3), st.integers(10, 3_000))
 def test_connectors_together_never_exceed_the_type_plate(spec: ChargerSpec, cars: list[Vehicle], seconds: int) -> None:
     charger = Charger(spec, START)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend.database import SYSTEM, DirectDatabase
@@ -82,7 +82,7 @@ async def submitted(lane: Lane, kind: str, number: int, good: bool, pauses: int)
             assert facts["parent_token"] == f"P{expected}"
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 @given(steps)
 async def test_any_interleaving_gives_each_caller_their_own_answers(
     lane: Lane, said: list[tuple[str, int, bool, int]]

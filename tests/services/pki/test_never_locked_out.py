@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend.database import SYSTEM, Database
@@ -122,7 +122,7 @@ def runner() -> Iterator[asyncio.Runner]:
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 @given(steps=st.lists(st.tuples(st.sampled_from(STEPS), st.sampled_from(FATES)), min_size=3, max_size=14))
 def test_at_every_step_the_charger_is_let_in(
     transport: str, dsn: str, postgrest: PostgREST, runner: asyncio.Runner, steps: list[tuple[str, str]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Self
@@ -30,8 +31,9 @@ class Agent:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def started(cls, cores: Cores) -> AsyncIterator[Self]:
-        """A load generator on the cores that are not the server's; ended on the way out."""
+    async def started(cls, cores: Cores, *, yields: bool = False) -> AsyncIterator[Self]:
+        """A load generator on the cores that are not the server's; ended on the way out. `yields`: whoever else wants
+        a core there gets it first."""
         with cores.starting_on(cores.rest):
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -42,6 +44,8 @@ class Agent:
                 stdout=asyncio.subprocess.PIPE,
                 start_new_session=True,
             )
+        if yields:
+            os.setpriority(os.PRIO_PROCESS, process.pid, 19)
         try:
             yield cls(process)
         finally:

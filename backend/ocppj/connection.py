@@ -46,13 +46,23 @@ Handler = Callable[["Connection", Any, datetime], Answer | Once | Coroutine[Any,
 
 
 class CallFailed(Exception):
-    """Our CALL got a CALLERROR (`code` of the standard), no answer (`Timeout`, `ConnectionLost`), or was never sent
-    (`NotConnected`)."""
+    """Our CALL got a CALLERROR with this `code`, which may be any text; or one of the following befell it."""
 
     def __init__(self, code: str, description: str = "") -> None:
         super().__init__(f"{code}: {description}")
         self.code = code
         self.description = description
+
+
+class Unanswered(CallFailed):
+    """The call left, and the charger may have done it: who takes that for a no believes that nothing has changed."""
+
+
+class NotConnected(CallFailed):
+    """The call was never sent."""
+
+    def __init__(self) -> None:
+        super().__init__("NotConnected", "The charger is not connected.")
 
 
 class Dialect(Protocol):
@@ -64,6 +74,8 @@ class Dialect(Protocol):
     decoders: frames.Decoders
 
     def forbids(self, connection: Connection, action: str) -> bool: ...
+
+    def may_ask(self, connection: Connection, action: str, payload: dict[str, Any]) -> bool: ...
 
     def noticed(self, connection: Connection, quirk: Quirk, example: str) -> None: ...
 
@@ -85,7 +97,7 @@ class Connection:
 
     __slots__ = ("_answer", "_asked", "_asking", "_conduct", "_inbox", "_last_id", "_log", "_on_closed", "_on_open",
                  "_paused", "_working", "charger_id", "closed", "connection_id", "dialect", "registration",
-                 "socket")  # fmt: skip
+                 "socket", "triggered")  # fmt: skip
 
     def __init__(
         self, charger_id: str, registration: str, dialect: Dialect, socket: ChargerSocket, message_log: MessageLog,
@@ -93,6 +105,7 @@ class Connection:
     ) -> None:  # fmt: skip
         self.charger_id = charger_id
         self.registration = registration
+        self.triggered: str | None = None  # the message that was asked for before acceptance
         self.dialect = dialect
         self.socket = socket
         self.connection_id = str(uuid4())
@@ -108,6 +121,11 @@ class Connection:
         self._asking: asyncio.Lock | None = None
         self._asked: _Asked | None = None  # our one outstanding call
         self._answer: asyncio.Future[dict[str, Any]] | None = None
+
+    @property
+    def is_going(self) -> bool:
+        """Nothing can be sent any more."""
+        return self.closed or self.socket.is_closing
 
     # -- what the socket tells
 
@@ -154,7 +172,7 @@ class Connection:
         """The socket is gone: whoever waits for an answer learns it."""
         self.closed = True
         if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(CallFailed("ConnectionLost", "The connection closed before the answer."))
+            self._answer.set_exception(Unanswered("ConnectionLost", "The connection closed before the answer."))
         self._on_closed(self)
 
     # -- our calls
@@ -163,8 +181,8 @@ class Connection:
         """Asks the charger; returns the payload of its answer. Raises CallFailed."""
         self._asking = self._asking or asyncio.Lock()
         async with self._asking:
-            if self.closed:
-                raise CallFailed("NotConnected", "The charger is not connected.")
+            if self.is_going:
+                raise NotConnected
             # Random, so that no late answer to another server's call is ever taken for ours.
             message_id, now = str(uuid4()), datetime.now(UTC)
             self._answer = asyncio.get_running_loop().create_future()
@@ -180,7 +198,7 @@ class Connection:
                 async with asyncio.timeout(timeout_s):
                     return await self._answer
             except TimeoutError:
-                raise CallFailed("Timeout", f"No answer within {timeout_s:g} s.") from None
+                raise Unanswered("Timeout", f"No answer within {timeout_s:g} s.") from None
             finally:
                 self._asked = self._answer = None
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 from backend.domain.charger_password import hash_password
 from backend.domain.configuration import hide_in_answer, new_password, with_fresh_password
 from backend.domain.errors import DatabaseUnavailable, DomainError
-from backend.ocppj.connection import CallFailed
+from backend.ocppj.connection import CallFailed, NotConnected, Unanswered
 from backend.ocppj.registry import Registry
 from backend.services.dispatch import Claim, Dispatch, Outcome
 
@@ -31,8 +31,7 @@ _YES: Final = {
 }
 # Actions whose effect shows later: a session begins or ends, the charger boots, the connector says so.
 _HAVE_EFFECT: Final = {"RemoteStartTransaction", "RemoteStopTransaction", "Reset", "ChangeAvailability"}
-# The call left, and the charger may have done it: whoever takes that for a no believes that nothing has changed.
-_UNANSWERED: Final = {"Timeout", "ConnectionLost"}
+_GOODBYE_S: Final = 1.0  # in which it is stored that a socket has closed
 
 
 class Delivery:
@@ -98,31 +97,39 @@ class Delivery:
         self.wake()  # the charger may have another command waiting
 
     async def _deliver(self, claim: Claim) -> None:
-        outcome = await self._ask(claim)
+        try:
+            outcome = await self._ask(claim)
+        except NotConnected:
+            await asyncio.sleep(_GOODBYE_S)  # the charger is busy meanwhile, so that it is not claimed in circles
+            outcome = None
         while True:
             try:
+                if outcome is None:
+                    return await self._dispatch.release(claim)
                 return await self._dispatch.settle(claim.id, outcome)
             except DatabaseUnavailable as error:
                 log.warning("outcome of command %s not stored yet: %s", claim.id, error.detail)
                 await asyncio.sleep(1.0)
             except DomainError as error:
                 log.warning("the answer to command %s cannot be stored: %s", claim.id, error.detail)
-                if outcome.error_code == "BadAnswer":
+                if outcome is None or outcome.error_code == "BadAnswer":
                     return None  # not even that: the clock ends it, and this charger's next command goes on
                 outcome = Outcome("failed", None, "BadAnswer", "The charger's answer cannot be stored.")
 
     async def _ask(self, claim: Claim) -> Outcome:
         connection = self._registry.get(claim.charger_id)
         if connection is None:
-            return Outcome("failed", None, "NotConnected", "The charger is not connected.")
-        if connection.registration != "accepted":
+            raise NotConnected
+        if not connection.dialect.may_ask(connection, claim.action, claim.payload):
             return Outcome("failed", None, "NotAccepted", "The charger's registration is not accepted yet.")
         payload = with_fresh_password(claim.action, claim.payload)
         try:
             await self._prepare(claim, payload)
             answer = await connection.call(claim.action, payload, self._call_timeout_s)
+        except NotConnected:
+            raise
         except CallFailed as failure:
-            status = "timed_out" if failure.code in _UNANSWERED else "failed"
+            status = "timed_out" if isinstance(failure, Unanswered) else "failed"
             return Outcome(status, None, failure.code, failure.description)
         return judge(claim.action, hide_in_answer(answer))
 

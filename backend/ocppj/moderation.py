@@ -28,16 +28,19 @@ _STORM_S: Final = 0.01
 class Moderation:
     """Rests the event loop between looks, the longer the more `connections()` there are; at few, not at all.
 
-    While `newcomers()` (how many sockets there ever were) grows, it does not rest either: the loop takes one or two
-    new sockets a pass, so a storm would be let in at the pace of the rests. While somebody `hurries()`, it only naps.
+    While `newcomers()` (how many sockets there ever were) grows, or some are `waiting()` at the door, it does not rest
+    either: the loop takes one or two new sockets a pass and the door a few, so a storm would be let in at the pace of
+    the rests, and commands would wait for all of them. While somebody `hurries()`, it only naps.
     """
 
     def __init__(
-        self, lane: Lane, *, connections: Callable[[], int], newcomers: Callable[[], int], hurries: Callable[[], bool]
-    ) -> None:
+        self, lane: Lane, *, connections: Callable[[], int], newcomers: Callable[[], int], waiting: Callable[[], int],
+        hurries: Callable[[], bool],
+    ) -> None:  # fmt: skip
         self._lane = lane
         self._connections = connections
         self._newcomers = newcomers
+        self._waiting = waiting
         self._hurries = hurries
         self._next: asyncio.Handle | None = None
 
@@ -66,7 +69,7 @@ class Moderation:
         known = self._newcomers()
         while True:
             rest_s = self.rest_s()
-            if not rest_s or known != self._newcomers():
+            if not rest_s or self._waiting() or known != self._newcomers():
                 known = self._newcomers()
                 self._lane.gather(False)
                 yield _STORM_S if rest_s else _LOOK_AGAIN_S

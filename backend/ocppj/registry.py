@@ -26,9 +26,9 @@ class Registry:
             del self._connections[connection.charger_id]
 
     def get(self, charger_id: str) -> Connection | None:
-        """The charger's open connection, if this server holds it."""
+        """The charger's open connection, if this server holds it; one that is closing is not open."""
         connection = self._connections.get(charger_id)
-        return None if connection is None or connection.closed else connection
+        return None if connection is None or connection.is_going else connection
 
     def __iter__(self) -> Iterator[Connection]:
         return iter(list(self._connections.values()))

@@ -11,7 +11,7 @@ import resource
 import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from http import HTTPStatus
 from socket import SO_RCVBUF, SO_SNDBUF, SOL_SOCKET
@@ -96,7 +96,11 @@ class OcppServer:
         self._tasks: list[asyncio.Task[None]] = []
         self._closing: set[asyncio.Task[None]] = set()
         self._moderation = Moderation(
-            lane, connections=registry.__len__, newcomers=lambda: self._sockets_made, hurries=lambda: delivery.hurries
+            lane,
+            connections=registry.__len__,
+            newcomers=lambda: self._sockets_made,
+            waiting=lambda: len(self._door) + len(self._tls_door),
+            hurries=lambda: delivery.hurries,
         )
         self._listeners: list[asyncio.Server] = []
         self.port = self.tls_port = 0
@@ -197,7 +201,7 @@ class OcppServer:
         self._shy.discard(connection.socket)
         self._wheel[next(self._turns)].add(connection.socket)
         self._registry.add(connection)
-        self._spawn(partial(self._record_connect, connection, proof, datetime.now(UTC)))
+        self._spawn(partial(self._record_connect, connection, proof, self._nodes.now()))
 
     async def _record_connect(self, connection: Connection, proof: Proof, at: datetime) -> None:
         if connection.closed:  # while the database was away
@@ -215,7 +219,7 @@ class OcppServer:
         self._spawn_disconnect(connection)
 
     def _spawn_disconnect(self, connection: Connection) -> None:
-        at = datetime.now(UTC)
+        at = self._nodes.now()
         self._spawn(partial(self._intake.disconnect, connection.charger_id, connection.connection_id, at))
 
     def _spawn(self, work: Callable[[], Awaitable[None]]) -> None:
@@ -271,7 +275,7 @@ class OcppServer:
                 if refused := self._gate.refusals.take():
                     await self._nodes.refused(refused)
                 if heard:
-                    self._dismiss(await self._nodes.touch(heard, datetime.now(UTC)))
+                    self._dismiss(await self._nodes.touch(heard, self._nodes.now()))
                 told[share] = now
             except DomainError as error:
                 log.warning("life signs not stored: %s", error.detail)

@@ -28,6 +28,8 @@ from backend.services.treatments import Treatments
 PROTOCOL: Final = "ocpp1.6"
 _CONNECTOR_LIMIT: Final = 10_000
 _PENDING_INTERVAL_S: Final = 60
+_ONLY_OF_ACCEPTED: Final = {"RemoteStartTransaction", "RemoteStopTransaction"}
+_TRIGGERS: Final = {"TriggerMessage", "ExtendedTriggerMessage"}
 _REGISTRATIONS: Final = {"accepted": "Accepted", "pending": "Pending", "rejected": "Rejected"}
 
 # What chargers report besides Core (§4.4, §4.5; security whitepaper §5), and what each is answered once it is stored.
@@ -66,8 +68,20 @@ class V16:
         }
 
     def forbids(self, connection: Connection, action: str) -> bool:
-        """Before acceptance only BootNotification is served (OCPP-J erratum 3.10)."""
-        return connection.registration != "accepted" and action != "BootNotification"
+        """Before acceptance only BootNotification is served (OCPP-J erratum 3.10), and what a pending charger was told
+        to send (§4.2)."""
+        if connection.registration == "accepted" or action == "BootNotification":
+            return False
+        return connection.registration != "pending" or action != connection.triggered
+
+    def may_ask(self, connection: Connection, action: str, payload: dict[str, Any]) -> bool:
+        """Whether this call may leave: at a pending charger nothing starts or stops, a rejected one is asked nothing
+        (§4.2). What it triggers is served from now on."""
+        if connection.registration == "pending" and action in _TRIGGERS:
+            connection.triggered = str(payload.get("requestedMessage"))
+        return connection.registration == "accepted" or (
+            connection.registration == "pending" and action not in _ONLY_OF_ACCEPTED
+        )
 
     def noticed(self, connection: Connection, quirk: Quirk, example: str) -> None:
         """A deviation on the wire: counted."""

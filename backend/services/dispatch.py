@@ -64,6 +64,11 @@ class Dispatch:
         expected: bool = await self._database.call("expect_password", arguments, scope=SYSTEM)
         return expected
 
+    async def release(self, claim: Claim) -> None:
+        """Puts back what could not be sent, until it expires."""
+        arguments = {"p_id": claim.id, "p_payload": msgspec.Raw(storable(_encode(claim.payload)))}
+        await self._database.call("release_command", arguments, scope=SYSTEM)
+
     async def settle(self, command_id: str, outcome: Outcome) -> None:
         """Stores the outcome; a second one changes nothing."""
         await self._database.call(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import secrets
 import socket
+import time
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from backend.database import SYSTEM, Database
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 def node_name(port: int) -> str:
@@ -22,6 +25,11 @@ class Nodes:
     def __init__(self, database: Database, name: str) -> None:
         self._database = database
         self.name = name
+        self._ahead: timedelta | None = None  # of the database's clock to this process's monotonic one
+
+    def now(self) -> datetime:
+        """By the database's clock, as the last beat told it: those of the machines differ, and are set."""
+        return datetime.now(UTC) if self._ahead is None else _EPOCH + self._ahead + timedelta(seconds=time.monotonic())
 
     async def begin(self) -> None:
         """This node begins to live."""
@@ -56,7 +64,8 @@ class Nodes:
         await self._database.call("record_refusals", {"p_rows": told}, scope=SYSTEM)
 
     async def _beat(self, started: bool, stats: dict[str, Any]) -> bool:
-        doubted: bool = await self._database.call(
+        told = await self._database.call(
             "beat_node", {"p_node": self.name, "p_started": started, "p_stats": stats}, scope=SYSTEM
         )
-        return doubted
+        self._ahead = datetime.fromisoformat(told["at"]) - _EPOCH - timedelta(seconds=time.monotonic())
+        return bool(told["doubted"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -64,14 +65,54 @@ async def test_a_charger_that_restarts_before_it_answers_did_not_obey(platform: 
     assert (await platform.command(str(command["id"])))["effect"] == "observed"
 
 
-async def test_a_command_for_a_charger_that_left_just_now_was_not_sent(platform: Running) -> None:
+async def test_a_command_for_a_charger_that_left_just_now_failed_though_it_was_never_sent(platform: Running) -> None:
     async with platform.plugged():
         await connected(platform)
     await platform.until("select 1 from public.connections where disconnected_at is not null")
     await platform.store_execute("update public.connections set disconnected_at = null")
-    command = await platform.command(await platform.ask("ClearCache", {}), "answered_at is not null")
+    secret = {"key": "AuthorizationKey", "value": "5" * 40}
+    command = await platform.ask("ChangeConfiguration", secret)
+    await platform.command(command, "sent_at is not null")
+    await platform.store_execute("update public.connections set disconnected_at = now()")
+    waiting = await platform.command(command, "status = 'queued'")
 
-    assert (command["charger_id"], command["status"], command["error_code"]) == (CHARGER, "failed", "NotConnected")
+    assert (waiting["sent_at"], waiting["answered_at"]) == (None, None)
+    async with platform.plugged() as charger:
+        message_id, payload = await charger.asked("ChangeConfiguration")
+        await charger.reply(message_id, {"status": "Accepted"})
+        await platform.command(command, "status = 'accepted'")
+    assert payload == secret
+
+
+async def test_a_command_was_counted_as_sent_though_the_socket_was_closing(platform: Running) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", platform.server.port)
+    writer.write(
+        f"GET /{CHARGER} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Protocol: ocpp1.6\r\n\r\n".encode()
+    )
+    await reader.readuntil(b"\r\n\r\n")
+    await connected(platform)
+    going = platform.server._registry.get(CHARGER)
+    assert going is not None
+    going.socket.close(1012, "This server is being replaced.")  # which this charger does not answer
+    asked = await platform.ask("ClearCache", {}, queue=True)
+    async with platform.plugged() as charger:
+        message_id, _ = await charger.asked("ClearCache")
+        await charger.reply(message_id, {"status": "Accepted"})
+        await platform.command(asked, "status = 'accepted'")
+    writer.close()
+
+
+async def test_a_charger_whose_refusal_reads_like_ours_was_taken_for_gone(platform: Running) -> None:
+    async with platform.plugged() as charger:
+        await connected(platform)
+        for code in ("NotConnected", "ConnectionLost", "Timeout"):
+            command = await platform.ask("ClearCache", {})
+            message_id, _ = await charger.asked("ClearCache")
+            await charger.send([4, message_id, code, "", {}])
+            told = await platform.command(command, "answered_at is not null")
+            assert (told["status"], told["error_code"]) == ("failed", code)
 
 
 async def test_a_list_kept_in_step_was_left_alone_for_ever_once_an_answer_was_lost(platform: Running) -> None:

@@ -268,9 +268,12 @@ async def test_an_odometer_taken_as_zero_at_the_start_is_held(platform: Running,
 
 
 async def test_a_register_that_no_meter_has_is_held(platform: Running, charger: RawCharger) -> None:
-    for connector, register in enumerate((10**15, -(10**15), 10**25, "1e20"), 1):
-        transaction_id = await charger.start(meter=5000, at=STARTED, connector=connector)
-        await charger.stop(transaction_id, register, LATEST)
+    odd: tuple[Any, ...] = (10**15, -(10**15), 10**25, "1e20")
+    ends = [(5000, register) for register in odd] + [(register, 5000) for register in odd]
+    ends += [(0, odd[0]), (odd[0], 0), (odd[0], odd[0]), (odd[1], odd[0]), (odd[1], odd[1])]
+    for connector, (start, stop) in enumerate(ends, 1):
+        transaction_id = await charger.start(meter=start, at=STARTED, connector=connector)
+        await charger.stop(transaction_id, stop, LATEST)
 
         session = await platform.session(transaction_id)
         assert (session["energy_wh"], session["review_reasons"]) == (0, ["register_back"])

@@ -158,6 +158,35 @@ async def test_a_charger_that_is_not_accepted_may_only_boot(
         assert "currentTime" in await charger.result("Heartbeat", {})
 
 
+async def test_a_pending_charger_may_be_looked_at_and_set_up_but_starts_nothing(platform: Running) -> None:
+    await platform.register("NEW", registration="pending")
+    async with platform.plugged("NEW") as charger:
+        assert await charger.boot() == "Pending"
+        asked = await platform.ask("GetConfiguration", {}, charger_id="NEW")
+        message_id, _ = await charger.asked("GetConfiguration")
+        await charger.reply(message_id, {"configurationKey": [], "unknownKey": []})
+        await platform.command(asked, "status = 'accepted'")
+        await platform.ask("TriggerMessage", {"requestedMessage": "Heartbeat"}, charger_id="NEW")
+        message_id, _ = await charger.asked("TriggerMessage")
+        await charger.reply(message_id, {"status": "Accepted"})
+        assert "currentTime" in await charger.result("Heartbeat", {})
+        assert await charger.error("Authorize", {"idTag": "TAG-1"}) == "SecurityError"
+        for action, payload in (
+            ("RemoteStartTransaction", {"idTag": "TAG-1"}),
+            ("RemoteStopTransaction", {"transactionId": 1}),
+        ):
+            command = await platform.ask(action, payload, charger_id="NEW")
+            assert (await platform.command(command, "status = 'failed'"))["error_code"] == "NotAccepted"
+
+
+async def test_a_rejected_charger_is_asked_nothing(platform: Running) -> None:
+    await platform.register("NEW", registration="rejected")
+    async with platform.plugged("NEW") as charger:
+        assert await charger.boot() == "Rejected"
+        command = await platform.ask("GetConfiguration", {}, charger_id="NEW")
+        assert (await platform.command(command, "status = 'failed'"))["error_code"] == "NotAccepted"
+
+
 async def test_an_unknown_charger_is_discovered_where_that_is_allowed(
     database: DirectDatabase, settings: Settings, dsn: str
 ) -> None:

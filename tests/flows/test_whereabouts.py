@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Self
 from uuid import uuid4
 
 import pytest
@@ -73,6 +74,25 @@ async def test_a_server_whose_clock_is_behind_the_others_did_not_find_the_charge
     })  # fmt: skip
 
     assert await platform.rows(LIVE, CHARGER)
+
+
+class AnHourAhead(datetime):
+    """The clock of a machine that nobody sets."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Self:
+        return super().now(tz) + timedelta(hours=1)
+
+
+async def test_a_server_whose_clock_is_ahead_hid_the_chargers_that_went_to_others(
+    platform: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("backend.ocppj.connection", "backend.ocppj.server", "backend.services.nodes"):
+        monkeypatch.setattr(f"{module}.datetime", AnHourAhead, raising=False)
+    since = await platform.row("select clock_timestamp() - interval '1 second' as at")
+    async with platform.plugged():
+        await platform.until(f"{LIVE} and connected_at between $2 and clock_timestamp()", CHARGER, since["at"])
+    await platform.until(f"{GONE} and disconnected_at between $2 and clock_timestamp()", CHARGER, since["at"])
 
 
 async def test_a_charger_deleted_while_connected_loses_its_socket(

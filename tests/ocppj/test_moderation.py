@@ -15,11 +15,15 @@ MANY = 5000
 
 
 @asynccontextmanager
-async def moderated(lane: Lane, connections: int, hurries: bool = False) -> AsyncIterator[list[int]]:
-    """With this many connections; the list's length is the number of sockets there ever were."""
+async def moderated(lane: Lane, connections: int, waiting: int = 0) -> AsyncIterator[list[int]]:
+    """With this many connections, and some at the door; the list's length is the number of sockets there ever were."""
     newcomers: list[int] = []
     moderation = Moderation(
-        lane, connections=lambda: connections, newcomers=lambda: len(newcomers), hurries=lambda: hurries
+        lane,
+        connections=lambda: connections,
+        newcomers=lambda: len(newcomers),
+        waiting=lambda: waiting,
+        hurries=lambda: False,
     )
     moderation.start()
     try:
@@ -73,6 +77,18 @@ async def arriving(newcomers: list[int]) -> None:
     while True:
         newcomers.append(1)
         await asyncio.sleep(0)
+
+
+async def test_those_at_the_door_waited_for_the_rests_once_all_sockets_had_come(database: DirectDatabase) -> None:
+    lane = Lane(database)
+    gathered = []
+    async with moderated(lane, MANY, waiting=8):
+        await lane.submit("tokens", [token(0)])
+        for _ in range(100):
+            await asyncio.sleep(0)
+            gathered.append(lane._gathers)
+
+    assert not any(gathered)
 
 
 async def test_the_end_of_moderation_keeps_nothing_back(database: DirectDatabase) -> None:

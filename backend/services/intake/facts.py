@@ -25,6 +25,10 @@ _encode = msgspec.json.Encoder().encode
 _INT64 = 2**63 - 1
 _PORTION = 50
 _LONGEST_TIME = 64  # characters that are kept of what a charger takes for a time
+# In place of a register with more digits than any meter has: the highest at the start, the lowest at the stop. The
+# register then falls, whatever the other end is: no energy, and the session is held (`register_back`).
+_UNREADABLE_START_WH = "9" * REGISTER_DIGITS
+_UNREADABLE_STOP_WH = "-" + "9" * REGISTER_DIGITS
 
 
 class GateFacts(NamedTuple):
@@ -121,7 +125,7 @@ class Intake:
         began = self._believed(where.charger_id, reported_at, received_at)
         row = {**where._asdict(), "protocol": protocol, "id_token": id_token, "reported_at": str(reported_at),
                "clock_trusted": began.trusted, "started_at": began.at, "received_at": received_at,
-               "meter_start_wh": _register(meter_start_wh),
+               "meter_start_wh": fit(meter_start_wh, REGISTER_DIGITS) or _UNREADABLE_START_WH,
                "reservation_id": _int32(reservation_id)}  # fmt: skip
         [answer] = await self._lane.submit("starts", [row])
         self.quirks.began(where.charger_id, answer["transaction_id"])
@@ -138,7 +142,7 @@ class Intake:
         """A session ended. An unknown transaction is kept as an orphan. Returns facts of the stopping token."""
         row = {"charger_id": charger_id, "transaction_id": _int64(transaction_id) or 0, "id_token": id_token,
                "reported_at": str(reported_at)[:_LONGEST_TIME], "received_at": received_at,
-               "meter_stop_wh": _register(meter_stop_wh),
+               "meter_stop_wh": fit(meter_stop_wh, REGISTER_DIGITS) or _UNREADABLE_STOP_WH,
                "stopped_at": self._believed(charger_id, reported_at, received_at).at,
                "stop_reason": reason}  # fmt: skip
         [answer] = await self._lane.submit("stops", [row])
@@ -211,8 +215,3 @@ def _int64(number: int | None) -> int | None:
 
 def _int32(number: object) -> int | None:
     return number if isinstance(number, int) and -(2**31) <= number < 2**31 else None
-
-
-def _register(number: Decimal) -> str:
-    """A register in Wh as exact text; one with more than REGISTER_DIGITS is no meter's, and stored as 0."""
-    return fit(number, REGISTER_DIGITS) or "0"

@@ -241,11 +241,10 @@ class OcppServer:
             if now - due > _LATE_S:  # it is we who were silent: nobody could be heard, and nobody was pinged
                 due = forgiven_at = now
             for socket in list(self._shy):
-                dawdles = not socket.waits and now - socket.heard_at > self._pace.shy_for
-                if dawdles and not socket.is_gone:
-                    self._conduct.note("dawdling", remote_address=socket.remote_address)
-                if socket.is_gone or dawdles:
+                if socket.is_gone:
                     self._shy.discard(socket)
+                elif not socket.waits and now - socket.heard_at > self._pace.shy_for:
+                    self._conduct.note("dawdling", remote_address=socket.remote_address)
                     socket.abort()
             for socket in list(self._wheel[turn]):
                 if socket.is_gone:

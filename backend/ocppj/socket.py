@@ -76,7 +76,7 @@ class ChargerSocket(asyncio.Protocol):
     """
 
     __slots__ = ("_debt", "_debt_at", "_door", "_doorkeeper", "_early", "_handshake", "_held_by", "_parts", "_peer",
-                 "_transport", "_ws", "heard_at", "loop", "waits")  # fmt: skip
+                 "_transport", "_ws", "heard_at", "is_gone", "loop", "waits")  # fmt: skip
 
     def __init__(self, door: Door, doorkeeper: Doorkeeper, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
@@ -86,6 +86,7 @@ class ChargerSocket(asyncio.Protocol):
         self._door = door
         self._doorkeeper = doorkeeper
         self.waits = False
+        self.is_gone = False  # the TCP connection has ended; it begins a pass of the loop after this object
         self._early: bytes | None = b""  # what came before the socket was let in; None afterwards
         self._handshake: asyncio.Task[None] | None = None
         self._parts: bytearray | None = None  # of a fragmented message
@@ -140,7 +141,7 @@ class ChargerSocket(asyncio.Protocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._transport = None
+        self._transport, self.is_gone = None, True
         # The protocol is held by its own parser and by tracebacks. The server's collector is frozen: undo these rings.
         self._ws.parser.close()
         self._ws.parser_exc = self._ws.handshake_exc = None
@@ -156,11 +157,6 @@ class ChargerSocket(asyncio.Protocol):
         self.abort()
 
     # -- what the platform does with it
-
-    @property
-    def is_gone(self) -> bool:
-        """The TCP connection has ended."""
-        return self._transport is None
 
     @property
     def is_closing(self) -> bool:

@@ -302,6 +302,11 @@ async def test_a_visitor_without_handshake_is_shown_out(impatient: Running) -> N
     assert await raw_http(impatient, b"") == b""
 
 
+async def test_a_visitor_looked_at_before_its_connection_had_begun_stayed_for_ever(impatient: Running) -> None:
+    """Between a socket and its connection lies a pass of the loop; of many visitors some are looked at in it."""
+    assert await asyncio.gather(*(raw_http(impatient, b"") for _ in range(100))) == [b""] * 100
+
+
 async def test_an_old_socket_that_talks_on_after_the_close_is_dropped(impatient: Running) -> None:
     async with impatient.plugged() as old:
 

@@ -60,7 +60,7 @@ async def renew_certificate(
 
 @router.post(
     "/chargers/{charger_id}/certificates/root",
-    summary="Give a charger the platform's root certificate",
+    summary="Give a charger the root certificate of the TLS port",
     status_code=202,
     responses=responses(404, 409),
 )
@@ -71,7 +71,9 @@ async def install_root(
     options: Annotated[DeliveryOptions, Depends()],
     idempotency_key: IdempotencyKey = None,
 ) -> CommandAnswer:
-    """InstallCertificate with the root of `GET /api/certificate-authority`, so that the charger trusts the TLS port."""
+    """InstallCertificate with the root that the TLS port's certificate rests on: the one of
+    `GET /api/certificate-authority`, or that of the operator's own certificate (409 `root_unknown` if its file lacks
+    it)."""
     command = await services.certificates.install_root(caller, charger_id, options.delivery(idempotency_key))
     return CommandAnswer(command=command)
 

@@ -67,6 +67,18 @@ async def test_a_password_of_the_standards_form_is_sent_and_not_kept(world: Worl
     assert (sent.status_code, sent.json()["command"]["payload"]["value"]) == (202, "***")
 
 
+@pytest.mark.parametrize("key", ["SecurityProfile", "securityprofile", "SECURITYPROFILE"])
+async def test_a_profile_among_other_changes_went_around_its_obstacles(world: World, key: str) -> None:
+    client, charger = await world.client("cpo_admin"), world.own.charger_id
+    change = {"key": key, "value": "2"}
+    asked = {"charger_id": charger, "command": "UPDATE_CONFIG", **change}
+    for path, body in ((f"/api/chargers/{charger}/commands/ChangeConfiguration", change), ("/api/evse/command", asked)):
+        refused = await client.post(f"{path}?queue=true", json=body)
+        assert (refused.status_code, refused.json()["errors"][0]["member"]) == (422, "key")
+        assert "/security-profile" in refused.json()["detail"]
+    assert await world.database.select("commands", scope=SYSTEM, where=[("action", "eq", "ChangeConfiguration")]) == []
+
+
 async def test_a_profile_names_what_it_lacks(world: World) -> None:
     client, charger = await world.client("cpo_admin"), world.own.charger_id
     path = f"/api/chargers/{charger}/security-profile"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from backend.domain.errors import Conflict
 from backend.services.commands import Command, Delivery
 from backend.services.directory import Directory, build_directory
 from backend.services.pki import signing
+from backend.services.pki.ending import Ending
+from backend.services.pki.signing import Signer
 from backend.settings import Settings
 from tests.flows.raw import RawCharger, basic
 from tests.flows.running import CPO
@@ -25,18 +28,23 @@ PASSWORD = bytes(range(60, 80))
 ADMIN = Caller(Scope("cpo_admin", "00000000-0000-4000-8000-000000000001", CPO), "Admin")
 QUEUED = Delivery(queue=True)
 ROOT, ISSUING = signing.make_authority(now())
+OLD_ROOT, OLD_ISSUING = signing.make_authority(now() - timedelta(days=signing.ROOT_DAYS - 10))
+
+
+def write_pair(folder: Path, issuing: Signer, above: str) -> dict[str, str]:
+    """A server certificate with what stands `above` it, and its key, as files; returns the settings that name them."""
+    certificate, key = signing.sign_server(issuing, ["localhost", "127.0.0.1"], now())[0]
+    (folder / "port.pem").write_text(signing.pem_of(certificate) + above)
+    (folder / "port.key").write_text(signing.key_pem(key))
+    return {"ocpp_tls_cert": str(folder / "port.pem"), "ocpp_tls_key": str(folder / "port.key")}
 
 
 @asynccontextmanager
 async def own_certificate(
-    database: DirectDatabase, settings: Settings, dsn: str, folder: Path, above: str
+    database: DirectDatabase, settings: Settings, dsn: str, folder: Path, above: str, issuing: Signer = ISSUING
 ) -> AsyncIterator[Secured]:
-    """The platform with a certificate beneath ROOT at its TLS port; `above`: what stands above it in the file."""
-    certificate, key = signing.sign_server(ISSUING, ["localhost", "127.0.0.1"], now())[0]
-    files = {"ocpp_tls_cert": folder / "port.pem", "ocpp_tls_key": folder / "port.key"}
-    files["ocpp_tls_cert"].write_text(signing.pem_of(certificate) + above)
-    files["ocpp_tls_key"].write_text(signing.key_pem(key))
-    wanted = settings.model_copy(update={name: str(path) for name, path in files.items()})
+    """The platform with such a certificate at its TLS port."""
+    wanted = settings.model_copy(update=write_pair(folder, issuing, above))
     async with secured(database, wanted, dsn, folder) as site:
         await site.platform.register("CP-2", password=PASSWORD)
         await site.platform.until("select 1 from public.nodes where stats ->> 'tls_port' is not null")
@@ -92,3 +100,23 @@ async def test_a_charger_gets_the_root_of_the_port_and_comes_by_it(
             assert await charger.boot() == "Accepted"
             await site.platform.until("select 1 from public.chargers where security_profile = 2")
     assert asked["certificate"] == ROOT.pem
+
+
+async def test_the_operators_certificate_ended_in_silence(
+    database: DirectDatabase, settings: Settings, dsn: str, tmp_path: Path
+) -> None:
+    async with own_certificate(database, settings, dsn, tmp_path, OLD_ISSUING.pem, OLD_ISSUING) as site:
+        ending, tls = Ending(site.platform.database), site.platform.tls
+        assert tls is not None
+        assert await ending.watch() == 1
+        alarm = await site.platform.row("select kind, detail ->> 'subject' as subject from public.alarms")
+        write_pair(tmp_path, ISSUING, ISSUING.pem)
+        await tls.load()
+        await site.platform.until(
+            "select 1 from public.nodes where (stats #>> '{tls_certificates,0,not_after}')::timestamptz > now() "
+            "+ interval '1 year'"
+        )
+        assert await ending.watch() == 1
+        ended = await site.platform.row("select closed_at from public.alarms")
+    assert alarm == {"kind": "server_certificate_ends", "subject": "CN=localhost,O=UNIEV"}
+    assert ended["closed_at"] is not None

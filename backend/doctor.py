@@ -16,6 +16,9 @@ from backend.domain.errors import DomainError
 from backend.gateways.mail import read_url
 from backend.preflight import LEAST_FREE_BYTES, free_bytes, ports
 from backend.services.directory import utc_now
+from backend.services.pki.chains import Chain, read_chain
+from backend.services.pki.ending import EARLY_DAYS
+from backend.services.pki.serving import FilePairs
 from backend.services.readiness import CheckResult, ReadinessCheck
 from backend.settings import Settings
 
@@ -39,6 +42,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     yield _disk(settings.data_dir)
     for variable, (host, port) in ports(settings).items():
         yield await _port(variable, host, port)
+    yield await _tls(settings)
     yield await _mail(settings)
     async for finding in _database(settings):
         yield finding
@@ -96,6 +100,35 @@ def _answers(host: str, port: int) -> bool:
             return True
     except OSError:
         return False
+
+
+async def _tls(settings: Settings) -> Finding:
+    """Until when the port with TLS can be trusted."""
+    subject = "TLS port"
+    if settings.ocpp_tls_port is None:
+        return Finding(subject, True, "UNIEV_OCPP_TLS_PORT is not set: no charger can use security profile 2 or 3.")
+    try:
+        pairs = FilePairs.named(settings.ocpp_tls_cert, settings.ocpp_tls_key)
+        if pairs is None:
+            return Finding(subject, True, "certified by the platform's own authority, anew every 30 days")
+        chains = [read_chain(pair.chain_pem) for pair in await pairs.fresh() or []]
+    except DomainError as error:
+        return Finding(subject, False, error.detail)
+    except ValueError:
+        return Finding(subject, False, "A file of UNIEV_OCPP_TLS_CERT holds no certificate in PEM form.")
+    return _certified(subject, chains)
+
+
+def _certified(subject: str, chains: list[Chain]) -> Finding:
+    first = min(chains, key=lambda chain: chain.not_after)
+    days = (first.not_after - utc_now()).days
+    until = f"{first.subject} {'ends' if days >= 0 else 'ended'} on {first.not_after:%Y-%m-%d}"
+    if days < EARLY_DAYS:
+        text = f"{until}; put a renewed one into the files of UNIEV_OCPP_TLS_CERT: it is taken up within ten minutes."
+        return Finding(subject, False, text)
+    if any(chain.root is None for chain in chains):
+        until += "; append its root to the file, or no charger can be raised to security profile 2"
+    return Finding(subject, True, until)
 
 
 async def _mail(settings: Settings) -> Finding:

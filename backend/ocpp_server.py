@@ -32,7 +32,7 @@ from backend.services.intake.lane import Lane
 from backend.services.message_log import MessageLog
 from backend.services.nodes import Nodes, node_name
 from backend.services.pki.authority import Authority
-from backend.services.pki.serving import FilePairs, IssuedPairs, PairSource
+from backend.services.pki.serving import FilePairs, IssuedPairs, PairSource, listed
 from backend.services.quirk_book import QuirkBook
 from backend.services.treatments import Treatments
 from backend.services.vault import Vault
@@ -70,16 +70,10 @@ async def tls_port(database: Database, settings: Settings) -> TlsPort | None:
     if settings.ocpp_tls_port is None:
         return None
     authority = Authority(database, Vault(settings.secret_key, settings.former_keys), utc_now)
-    source: PairSource
-    if settings.ocpp_tls_cert or settings.ocpp_tls_key:
-        source = FilePairs(_listed(settings.ocpp_tls_cert), _listed(settings.ocpp_tls_key))
-    else:
-        source = IssuedPairs(authority, _listed(settings.ocpp_tls_hosts), utc_now)
+    source: PairSource | None = FilePairs.named(settings.ocpp_tls_cert, settings.ocpp_tls_key)
+    if source is None:
+        source = IssuedPairs(authority, listed(settings.ocpp_tls_hosts), utc_now)
     return TlsPort(settings.ocpp_tls_port, await authority.trusted_pem(), source)
-
-
-def _listed(text: str | None) -> list[str]:
-    return [part.strip() for part in (text or "").split(",") if part.strip()]
 
 
 async def serve(settings: Settings) -> None:

@@ -23,6 +23,7 @@ from backend.services.mails import MailRelay, Mails
 from backend.services.old_applications import OldApplications
 from backend.services.outbox import Outbox
 from backend.services.pki.authority import Authority
+from backend.services.pki.ending import Ending
 from backend.services.pki.issuing import Issuing
 from backend.services.retention import Retention
 from backend.services.upkeep import Upkeep
@@ -65,6 +66,7 @@ async def serve(settings: Settings) -> None:
         Duty("close silent sessions", 60.0, partial(upkeep.close_silent_sessions, settings.silent_session_s)),
         Duty("close quiet alarms", 15.0, Alarms(database).close_quiet),
         Duty("certificates and security profiles", 60.0, issuing.keep_watch),
+        Duty("certificates that end", 60.0, Ending(database).watch),
         Duty("end overdue jobs", 15.0, upkeep.expire_jobs),
         Duty("failed logins", 15.0, upkeep.tell_failed_logins),
         Duty("restarts for templates", 30.0, upkeep.reboot_for_templates),

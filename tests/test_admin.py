@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from backend.database import open_database
 from backend.doctor import Finding, _differing, _disk
 from backend.services.directory import build_directory
 from backend.services.passwords import MIN_PASSWORD_LENGTH
+from backend.services.pki import signing
 from backend.settings import Settings
 from tests.support.postgres import execute, run_sync
 
@@ -116,6 +118,42 @@ def test_the_doctor_says_what_is_missing(capsys: pytest.CaptureFixture[str]) -> 
     assert any(line.startswith("ok    database: answers") for line in lines)
     assert any("make run" in line for line in lines)
     assert not any("people" in line for line in lines)
+
+
+@pytest.mark.parametrize(("days", "found"), [
+    (90, "ok    TLS port: CN=localhost,O=UNIEV ends on {end}; append its root"),
+    (12, "FAIL  TLS port: CN=localhost,O=UNIEV ends on {end}; put a renewed one"),
+    (-2, "FAIL  TLS port: CN=localhost,O=UNIEV ended on {end}; put a renewed one"),
+])  # fmt: skip
+def test_the_doctor_says_until_when_the_port_with_tls_is_certified(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, days: int, found: str
+) -> None:
+    end = datetime.now(UTC) + timedelta(days=days, hours=1)
+    _root, issuing = signing.make_authority(end - timedelta(days=signing.ROOT_DAYS))
+    [(certificate, key), _rsa] = signing.sign_server(issuing, ["localhost"], end - timedelta(days=200))
+    (tmp_path / "port.pem").write_text(signing.pem_of(certificate) + issuing.pem)
+    (tmp_path / "port.key").write_text(signing.key_pem(key))
+    monkeypatch.setenv("UNIEV_OCPP_TLS_PORT", "0")
+    monkeypatch.setenv("UNIEV_OCPP_TLS_CERT", str(tmp_path / "port.pem"))
+    monkeypatch.setenv("UNIEV_OCPP_TLS_KEY", str(tmp_path / "port.key"))
+    _run("doctor")
+    assert found.format(end=f"{end:%Y-%m-%d}") in capsys.readouterr().out
+
+
+def test_the_doctor_looks_at_no_file_of_a_port_that_needs_none(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "empty.pem").touch()
+    for variables, found in (
+        ({}, "ok    TLS port: UNIEV_OCPP_TLS_PORT is not set"),
+        ({"PORT": "0"}, "ok    TLS port: certified by the platform's own authority"),
+        ({"CERT": str(tmp_path / "none.pem"), "KEY": "x"}, "FAIL  TLS port: The TLS certificate of the OCPP port"),
+        ({"CERT": str(tmp_path / "empty.pem"), "KEY": str(tmp_path / "empty.pem")}, "FAIL  TLS port: A file of"),
+    ):
+        for name, value in variables.items():
+            monkeypatch.setenv(f"UNIEV_OCPP_TLS_{name}", value)
+        _run("doctor")
+        assert found in capsys.readouterr().out
 
 
 def test_events_that_were_given_up_are_told_and_tried_again(

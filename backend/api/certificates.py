@@ -10,10 +10,12 @@ from pydantic import BaseModel, Field
 from backend.api.bodies import ChargerId, UuidPath
 from backend.api.commands import CommandAnswer, DeliveryOptions, IdempotencyKey
 from backend.api.dependencies import Services, allow
+from backend.api.paging import ItemList, Paging
 from backend.api.problems import responses
 from backend.domain.caller import Caller
 from backend.domain.roles import Permission
 from backend.services.pki.certificates import Certificate
+from backend.services.pki.ending import CertificateEnd
 
 router = APIRouter(prefix="/api", tags=["certificates"])
 Reader = Annotated[Caller, Depends(allow(Permission.CHARGERS_READ))]
@@ -60,7 +62,7 @@ async def renew_certificate(
 
 @router.post(
     "/chargers/{charger_id}/certificates/root",
-    summary="Give a charger the platform's root certificate",
+    summary="Give a charger the root certificate of the TLS port",
     status_code=202,
     responses=responses(404, 409),
 )
@@ -71,9 +73,17 @@ async def install_root(
     options: Annotated[DeliveryOptions, Depends()],
     idempotency_key: IdempotencyKey = None,
 ) -> CommandAnswer:
-    """InstallCertificate with the root of `GET /api/certificate-authority`, so that the charger trusts the TLS port."""
+    """InstallCertificate with the root that the TLS port's certificate rests on: the one of
+    `GET /api/certificate-authority`, or that of the operator's own certificate (409 `root_unknown` if its file lacks
+    it)."""
     command = await services.certificates.install_root(caller, charger_id, options.delivery(idempotency_key))
     return CommandAnswer(command=command)
+
+
+@router.get("/certificates", summary="List chargers' own certificates by their end")
+async def list_ends(services: Services, caller: Reader, page: Annotated[Paging, Depends()]) -> ItemList[CertificateEnd]:
+    """Of each charger the one that it has; those first that end soonest, or have ended."""
+    return page.answer(await services.ending.soonest(caller.scope, page.request))
 
 
 @router.post("/certificates/{certificate_id}/revoke", summary="Revoke a certificate", responses=responses(404, 409))

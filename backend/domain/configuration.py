@@ -1,4 +1,5 @@
-"""Secrets among a charger's configuration keys (OCPP 1.6 §9, security whitepaper: AuthorizationKey).
+"""Secrets among a charger's configuration keys (OCPP 1.6 §9, security whitepaper: AuthorizationKey), and the key that
+may lock it out (SecurityProfile).
 
 They travel to the charger and are kept nowhere: neither with the command nor in the message log. A new password that
 the platform makes is not even known before it leaves: the command asks for it by the value HIDDEN.
@@ -18,6 +19,10 @@ _KEY_BYTES: Final = 20  # 16–20 (whitepaper A01.FR.02)
 _MOVES_FILES: Final = {"UpdateFirmware", "SignedUpdateFirmware", "GetDiagnostics", "GetLog"}
 _LINK = re.compile(r"(/files/(?:firmware|uploads)/)[\w-]{16,}").sub
 _TOLD_LINK = re.compile(rb"(/files\\?/(?:firmware|uploads)\\?/)[\w-]{16,}").sub  # some write \/ for /
+PROFILE_ELSEWHERE: Final = (
+    "A security profile is raised in the room Security (POST /api/chargers/{charger_id}/security-profile), which looks "
+    "first whether the charger has what it needs to come back."
+)
 _LEAST_ECHO: Final = 8  # a shorter value might stand anywhere in an answer
 _KEY_FORM = re.compile(r"(?:[0-9A-Fa-f]{2}){16,20}", re.ASCII).fullmatch
 _IS_SECRET = re.compile(r"authorizationkey|password|secret", re.IGNORECASE).search
@@ -95,6 +100,17 @@ def check_password(action: str, payload: Mapping[str, Any]) -> None:
             "that nobody sees; POST …/password keeps one that is entered at the charger."
         )
         raise InvalidInput(detail, members=[("value", detail)])
+
+
+def is_profile(key: str) -> bool:
+    """Whether this configuration key is the security profile."""
+    return key.strip().lower() == "securityprofile"
+
+
+def check_profile(action: str, payload: Mapping[str, Any]) -> None:
+    """Raises InvalidInput for a security profile among other changes: the charger might not come back."""
+    if action == "ChangeConfiguration" and is_profile(str(payload.get("key"))):
+        raise InvalidInput(PROFILE_ELSEWHERE, members=[("key", PROFILE_ELSEWHERE)])
 
 
 def _sets_password(action: str, payload: Mapping[str, Any]) -> bool:

@@ -104,6 +104,7 @@ class OcppServer:
         )
         self._listeners: list[asyncio.Server] = []
         self.port = self.tls_port = 0
+        self._tls: TlsPort | None = None
 
     async def start(self, host: str, port: int, tls: TlsPort | None = None) -> None:
         """Opens the port, and the one with TLS. Raises OSError when one is taken, DatabaseUnavailable when nothing
@@ -116,6 +117,7 @@ class OcppServer:
                 self._quirks.run, self._treatments.run]  # fmt: skip
         if tls is not None:
             await tls.load()
+            self._tls = tls
             self.tls_port = await self._listen(loop, host, tls.port, tls.context)
             jobs.append(tls.keep_fresh)
         for job in jobs:
@@ -269,7 +271,7 @@ class OcppServer:
                 if hash(connection.charger_id) % _SHARES == share and connection.socket.heard_at >= told[share]
             ]
             try:
-                if await self._nodes.beat(self.stats()):
+                if await self._nodes.beat({**self.stats(), **self._certified()}):
                     await self._reclaim()
                 if refused := self._gate.refusals.take():
                     await self._nodes.refused(refused)
@@ -298,6 +300,10 @@ class OcppServer:
         for charger_id in charger_ids:
             if (connection := self._registry.get(charger_id)) is not None:
                 connection.socket.close(1008, "This charger is registered no more, or its certificate was revoked.")
+
+    def _certified(self) -> dict[str, Any]:
+        """What chargers must trust to come by TLS."""
+        return {} if self._tls is None else {"tls_certificates": self._tls.served}
 
     def stats(self) -> dict[str, Any]:
         """Counters for operators."""

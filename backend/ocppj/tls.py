@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from backend.domain.errors import DomainError, InvalidInput
+from backend.services.pki import chains
 from backend.services.pki.authority import ServerPair
 from backend.services.pki.serving import PairSource
 
@@ -104,17 +105,24 @@ def refusal_reason(error: ssl.SSLError) -> str:
 
 
 class TlsPort:
-    """A port that speaks TLS 1.2 or newer. `roots_pem`: what client certificates must rest on."""
+    """A port that speaks TLS 1.2 or newer. `roots_pem`: what client certificates must rest on. `served`: what it
+    certifies itself with, as `chains.served` tells it."""
 
     def __init__(self, port: int, roots_pem: str, source: PairSource) -> None:
         self.port = port
         self.context = client_checking_context(roots_pem)
-        self._source = source
+        self.served: list[dict[str, Any]] = []
+        self._source, self._roots_pem = source, roots_pem
 
     async def load(self) -> None:
         """Takes up new server certificates, for the handshakes to come. Raises InvalidInput if they cannot be used."""
         if pairs := await self._source.fresh():
             load_pairs(self.context, pairs)
+            self.served = chains.served(pairs, self._roots_pem)
+            for one in self.served:
+                if one["root"] is None:
+                    log.warning("no charger can be raised to TLS: the root %s is not in the files of "
+                                "UNIEV_OCPP_TLS_CERT; append it there", one["issuer"])  # fmt: skip
 
     async def keep_fresh(self) -> None:
         """Looks for new ones now and then, until cancelled."""

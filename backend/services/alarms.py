@@ -46,6 +46,8 @@ class Alarm(Record):
         "`tls_refused` (TLS fails; `detail.reason`: `certificate_…` as in a charger's refusals, `tls_version`, "
         "`tls_suites` (none in common), `platform_untrusted` (it does not accept the platform's certificate), "
         "`tls_left` (it broke off), `not_tls`; `detail.claimed`: the name in its certificate), "
+        "`certificate_ends` (a charger's own certificate) and `server_certificate_ends` (the TLS port's, or one above "
+        "it): within 21 days, then within 7, then over (`detail.within_days` 21, 7, 0; `detail.not_after` in UTC), "
         "`event_given_up` (the platform could not react to an event; `detail.topic`, `detail.event_id`). "
         "More kinds will come."
     )

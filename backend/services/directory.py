@@ -38,6 +38,7 @@ from backend.services.people import People, build_people
 from backend.services.personal_data import PersonalData
 from backend.services.pki.authority import Authority
 from backend.services.pki.certificates import Certificates
+from backend.services.pki.ending import Ending
 from backend.services.quirks import Quirks
 from backend.services.rate_limits import RateLimits
 from backend.services.readiness import ReadinessCheck
@@ -72,6 +73,7 @@ class Directory:
     cpos: Cpos
     desk: Desk
     drivers: Drivers
+    ending: Ending
     file_links: FileLinks
     firmware: Firmware
     fleet: Fleet
@@ -135,7 +137,7 @@ def build_directory(
         commands=commands,
         configurations=Configurations(database, chargers), connectors=Connectors(database), cpos=cpos,
         desk=build_desk(database, audit, cpos, mails, Passwords(), storage, secret_key, screens),
-        drivers=drivers,
+        drivers=drivers, ending=Ending(database),
         file_links=FileLinks(database, storage, rules),
         firmware=Firmware(database, cpos, chargers, storage, rules, now),
         fleet=Fleet(database),

@@ -36,8 +36,9 @@ class Nodes:
         await self._beat(True, {})
 
     async def beat(self, stats: dict[str, Any]) -> bool:
-        """Alive; `stats` are counters shown to operators, among them `log_dropped`. True: others may have
-        believed it dead, and released its sockets, which are to be reclaimed."""
+        """Alive; `stats` are counters shown to operators, among them `log_dropped`, and with a port for TLS `tls_port`
+        and `tls_certificates` (`pki.chains.served`). True: others may have believed it dead, and released its sockets,
+        which are to be reclaimed."""
         return await self._beat(False, stats)
 
     async def reclaim(self, sockets: Collection[tuple[str, str]]) -> None:

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from backend.database import MAX_ROWS, Condition, Database
 from backend.domain.caller import Caller
-from backend.domain.configuration import is_secret
+from backend.domain.configuration import PROFILE_ELSEWHERE, is_profile, is_secret
 from backend.domain.errors import Conflict, InvalidInput, NotFound
 from backend.domain.scope import Scope
 from backend.services.chargers import Chargers
@@ -120,7 +120,7 @@ class Templates:
     async def create(self, caller: Caller, values: Mapping[str, Any], cpo_id: str | None) -> Template:
         """Creates a template for the named CPO, or the caller's own.
 
-        Raises NotFound (`cpo_not_found`), InvalidInput (`cpo_required`, `secret_key`, `repeated_key`),
+        Raises NotFound (`cpo_not_found`), InvalidInput (`cpo_required`, `secret_key`, `profile_key`, `repeated_key`),
         Conflict (`template_exists`).
         """
         chosen = cpo_id or caller.scope.cpo_id
@@ -139,7 +139,7 @@ class Templates:
     async def update(self, caller: Caller, template_id: str, changes: Mapping[str, Any]) -> Template:
         """Changes the given columns; chargers hear of it with their next boot.
 
-        Raises NotFound (`template_not_found`), InvalidInput (`secret_key`, `repeated_key`), Conflict
+        Raises NotFound (`template_not_found`), InvalidInput (`secret_key`, `profile_key`, `repeated_key`), Conflict
         (`template_exists`).
         """
         await self.get(caller.scope, template_id)
@@ -215,11 +215,14 @@ class Templates:
 
 
 def _check_settings(settings: Mapping[str, str]) -> None:
-    """Secrets are kept nowhere, and keys are compared case-insensitively."""
+    """Secrets are kept nowhere, a profile is raised with care, and keys are compared case-insensitively."""
     secrets = [key for key in settings if is_secret(key)]
     if secrets:
         detail = "A secret cannot stand in a template, which everybody of the CPO may read."
         raise InvalidInput(detail, code="secret_key", members=[(f"settings.{key}", detail) for key in secrets])
+    profiles = [(f"settings.{key}", PROFILE_ELSEWHERE) for key in settings if is_profile(key)]
+    if profiles:
+        raise InvalidInput(PROFILE_ELSEWHERE, code="profile_key", members=profiles)
     lowered = [key.lower() for key in settings]
     repeated = [key for key in settings if lowered.count(key.lower()) > 1]
     if repeated:

@@ -36,17 +36,19 @@ def page(viewer: Viewer) -> None:
     csv_button(rows, FIELDS, "alarms", more=answer.more)
 
 
-def _words(row: dict[str, Any]) -> Markup:
-    """What is wrong, and why, where the platform knows it."""
+def _words(row: dict[str, Any], viewer: Viewer) -> Markup:
+    """What is wrong, and why or by when, where the platform knows it."""
     why = f"security.reason.{row['detail'].get('reason')}"
     told = Markup("<b>{}</b>").format(kind_word(row["kind"]))
+    if ends := row["detail"].get("not_after"):
+        return told + Markup("<br>{}").format(t("alarm.ends", when=f.when(ends, None, viewer.language)))
     return told + Markup("<br>{}").format(t(why)) if known(why) else told
 
 
 def _row(row: dict[str, Any], viewer: Viewer) -> Markup:
     charger = row["charger_id"]
     return line(
-        _words(row),
+        _words(row, viewer),
         link("charger", charger, charger=charger) if charger else row["remote_address"] or "–",
         f.number(row["count"], viewer.language),
         ago(row["opened_at"]),

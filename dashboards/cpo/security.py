@@ -1,6 +1,7 @@
-"""Security of one charger: profile, password, certificates, events. `?charger=…`; without, the events of all."""
+"""Security of one charger: profile, password, certificates, events. `?charger=…`; without, ends and events of all."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import streamlit as st
@@ -19,6 +20,8 @@ from dashboards.cpo import data, safeguards
 
 Row = dict[str, Any]
 _EVENTS = 100
+_ENDS = 20
+_SOON_DAYS = 21
 
 
 def choose(viewer: Viewer) -> str | None:
@@ -47,10 +50,12 @@ def room(viewer: Viewer) -> None:
 
 
 def everybody(viewer: Viewer) -> None:
-    """The newest events of all chargers."""
+    """Whose certificates end soonest, and the newest events of all chargers."""
     answer = read(viewer, "/api/security-events", limit=_EVENTS)
-    st.subheader(t("security.events"))
     draw(as_of(answer), "as_of")
+    st.subheader(t("security.ends"))
+    _ends(viewer, read(viewer, "/api/certificates", limit=_ENDS).items)
+    st.subheader(t("security.events"))
     _events(viewer, answer.items, None)
 
 
@@ -134,6 +139,25 @@ def _certificate(viewer: Viewer, row: Row, zone: str | None) -> Markup:
         t(f"security.kind.{row['kind']}"), t(f"security.state.{row['state']}"), row["subject"] or "–",
         row["serial_number"], f.when(row["not_after"], zone, viewer.language),
         f.when(row["last_used_at"], zone, viewer.language),
+    )  # fmt: skip
+
+
+def _ends(viewer: Viewer, rows: list[Row]) -> None:
+    if not rows:
+        return empty("security.no_ends", key="no_ends")
+    head = ("charger", "profile", "until", "left", "used", "asked")
+    draw(_table(head, [_end(viewer, row) for row in rows]), "ends")
+
+
+def _end(viewer: Viewer, row: Row) -> Markup:
+    charger = link("security", row["charger_id"], charger=row["charger_id"])
+    ends = f.moment(row["not_after"]) or datetime.now(UTC)
+    days = (ends - datetime.now(UTC)).days
+    left = t("security.days_left", n=days) if days >= 0 else t("security.ended")
+    return line(
+        charger, str(row["security_profile"]), f.when(row["not_after"], None, viewer.language),
+        Markup('<span class="alert">{}</span>').format(left) if days < _SOON_DAYS else left,
+        f.when(row["last_used_at"], None, viewer.language), f.when(row["renewal_asked_at"], None, viewer.language),
     )  # fmt: skip
 
 

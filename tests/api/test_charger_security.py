@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from cryptography import x509
 
@@ -67,6 +69,18 @@ async def test_a_password_of_the_standards_form_is_sent_and_not_kept(world: Worl
     assert (sent.status_code, sent.json()["command"]["payload"]["value"]) == (202, "***")
 
 
+@pytest.mark.parametrize("key", ["SecurityProfile", "securityprofile", "SECURITYPROFILE"])
+async def test_a_profile_among_other_changes_went_around_its_obstacles(world: World, key: str) -> None:
+    client, charger = await world.client("cpo_admin"), world.own.charger_id
+    change = {"key": key, "value": "2"}
+    asked = {"charger_id": charger, "command": "UPDATE_CONFIG", **change}
+    for path, body in ((f"/api/chargers/{charger}/commands/ChangeConfiguration", change), ("/api/evse/command", asked)):
+        refused = await client.post(f"{path}?queue=true", json=body)
+        assert (refused.status_code, refused.json()["errors"][0]["member"]) == (422, "key")
+        assert "/security-profile" in refused.json()["detail"]
+    assert await world.database.select("commands", scope=SYSTEM, where=[("action", "eq", "ChangeConfiguration")]) == []
+
+
 async def test_a_profile_names_what_it_lacks(world: World) -> None:
     client, charger = await world.client("cpo_admin"), world.own.charger_id
     path = f"/api/chargers/{charger}/security-profile"
@@ -112,6 +126,22 @@ async def test_a_certificate_is_revoked_once_and_a_root_never(world: World) -> N
     assert (refused.status_code, refused.json()["code"]) == (409, "certificate_conflict")
     assert {one["serial_number"]: one["state"] for one in listed} == {"1f": "revoked", "2": "installed"}
     assert [one.serial_number for one in revocations] == [0x1F]
+
+
+async def test_certificates_are_listed_by_their_end_page_by_page(world: World) -> None:
+    client, own = await world.client("cpo_admin"), {"cpo_id": world.own.cpo_id}
+    for charger, days in (("a", 40), ("b", 2), ("c", -3)):
+        await world.add("chargers", id=charger, **own)
+        for serial, earlier, state in (("1", 0, "installed"), ("2", 30, "installed"), ("3", -300, "issued")):
+            ends = datetime.now(UTC) + timedelta(days=days - earlier)
+            await world.add("certificates", **own, charger_id=charger, kind="ChargePointCertificate", state=state,
+                            serial_number=serial, not_after=ends.isoformat())  # fmt: skip
+    first = (await client.get("/api/certificates", params={"limit": 2})).json()
+    rest = (await client.get("/api/certificates", params={"cursor": first["next_cursor"]})).json()
+    found = [(row["charger_id"], row["serial_number"]) for row in first["items"] + rest["items"]]
+
+    assert [row for row in found if row[0] in "abc"] == [("c", "1"), ("b", "1"), ("a", "1")]
+    assert {charger for charger, _ in found} <= {"a", "b", "c", world.own.charger_id}
 
 
 async def test_the_root_is_one_and_the_same_for_everybody(world: World) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from backend.domain.errors import InvalidInput
 from tests.api.conftest import World
 
 TEMPLATES = "/api/configuration-templates"
@@ -37,6 +38,8 @@ async def test_an_administrator_keeps_templates(world: World) -> None:
     ({"A": "v" * 501}, "invalid_input", "settings.A"),
     ({"AuthorizationKey": "0123456789abcdef"}, "secret_key", "settings.AuthorizationKey"),
     ({"A": "1", "a": "2"}, "repeated_key", "settings.A"),
+    ({"SecurityProfile": "2"}, "profile_key", "settings.SecurityProfile"),
+    ({"A": "1", "sECURITYPROFILE": "1"}, "profile_key", "settings.sECURITYPROFILE"),
 ])  # fmt: skip
 async def test_settings_that_do_not_fit_are_named(
     world: World, settings: dict[str, object], code: str, member: str
@@ -46,6 +49,18 @@ async def test_settings_that_do_not_fit_are_named(
 
     assert (reply.status_code, reply.json()["code"]) == (422, code)
     assert reply.json()["errors"][0]["member"].startswith(member)
+
+
+async def test_a_template_went_around_the_obstacles_of_a_profile(world: World) -> None:
+    client = await world.client("cpo_admin")
+    path = f"{TEMPLATES}/{world.own.template_id}"
+    refused = await client.put(path, json={"settings": {"securityprofile": "3"}})
+    with pytest.raises(InvalidInput):
+        await world.add("configuration_templates", cpo_id=world.own.cpo_id, name="X", settings={"SECURITYprofile": "3"})
+
+    assert (refused.status_code, refused.json()["code"]) == (422, "profile_key")
+    assert "room Security (POST /api/chargers/{charger_id}/security-profile)" in refused.json()["detail"]
+    assert (await client.get(path)).json()["settings"] == {"HeartbeatInterval": "60"}
 
 
 async def test_a_template_is_switched_on_applied_and_switched_off(world: World) -> None:

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 from uuid import uuid4
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from backend.database import DirectDatabase
@@ -15,12 +17,12 @@ from tests.support.rooms import panels, words
 Room = Callable[..., AppTest]
 
 
-def raise_alarm(nation: Nation, charger_id: str) -> None:
-    """A charger floods."""
+def raise_alarm(nation: Nation, charger_id: str, kind: str = "flooding", detail: dict[str, Any] | None = None) -> None:
+    """A charger floods, unless it is something else."""
 
     async def report() -> None:
         database = await DirectDatabase.open(nation.dsn)
-        sighting = Sighting("flooding", charger_id, None, 7, datetime.now(UTC), {"node": "n"}, 300)
+        sighting = Sighting(kind, charger_id, None, 7, datetime.now(UTC), detail or {"node": "n"}, 300)
         await Alarms(database).report([sighting], uuid4())
         await database.close()
 
@@ -35,6 +37,22 @@ def test_an_alarm_is_told_on_the_overview_and_listed(room: Room, nation: Nation)
     text = words(room(ADMIN, "alarms").run())
     assert "Mengirim terlalu banyak" in text and charger in text
     assert charger not in "".join(panels(room(OTHER_ADMIN, "alarms").run()))
+
+
+@pytest.mark.parametrize(("language", "said"), [
+    ("id", ("Sertifikatnya akan berakhir", "berlaku sampai 9 Des 2026 07.00 WIB")),
+    ("en", ("Its certificate ends", "valid until 9 Dec 2026 07:00 WIB")),
+])  # fmt: skip
+def test_a_certificate_that_ends_is_told_with_its_end(
+    room: Room, nation: Nation, language: str, said: tuple[str, ...]
+) -> None:
+    charger = str(nation.get(ADMIN, "/api/chargers", limit=1)["items"][0]["id"])
+    detail = {"not_after": "2026-12-09T00:00:00+00:00", "within_days": 21, "subject": "CN=X"}
+    raise_alarm(nation, charger, "certificate_ends", detail)
+    app = room(ADMIN, "alarms", choose_language=language).run()
+    app.segmented_control(key="choose_language").set_value(language).run()
+
+    assert all(part in words(app) for part in said), words(app)
 
 
 def test_a_list_without_alarms_says_so(room: Room) -> None:

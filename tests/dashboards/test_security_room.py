@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import asyncpg
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboards.common import door
 from dashboards.common.sessions import session_key
 from tests.dashboards.conftest import ADMIN, OPERATOR, OTHER_ADMIN, Nation
+from tests.support.postgres import run_sync
 from tests.support.rooms import panels, sign_in, words
 
 Room = Callable[..., AppTest]
@@ -76,6 +78,37 @@ def test_without_a_charger_the_room_explains_what_will_stand_there(room: Room) -
 
     assert not app.exception
     assert "Belum ada peristiwa keamanan" in words(app)
+
+
+def keep_certificate(nation: Nation, charger_id: str, days: int) -> None:
+    """One of the charger's own, installed, which ends in so many days (and a bit)."""
+    insert = (
+        "insert into public.certificates (cpo_id, charger_id, kind, state, serial_number, not_after) "
+        "select cpo_id, id, 'ChargePointCertificate', 'installed', $2::text, now() + $3 * interval '1 day' + "
+        "interval '1 hour' from public.chargers where id = $1 on conflict (charger_id, kind, serial_number) "
+        "do update set not_after = excluded.not_after"
+    )
+
+    async def keep() -> None:
+        connection = await asyncpg.connect(nation.dsn)
+        await connection.execute(insert, charger_id, f"e{days}", days)
+        await connection.close()
+
+    run_sync(keep())
+
+
+def test_certificates_that_end_soonest_come_first_with_the_days_they_have_left(room: Room, nation: Nation) -> None:
+    own = [str(row["id"]) for row in nation.get(ADMIN, "/api/chargers", limit=3)["items"]]
+    foreign = charger_of(nation, OTHER_ADMIN)
+    assert "Belum ada pengisi daya yang punya sertifikat sendiri" in words(room(ADMIN, "security").run())
+    for charger, days in ((own[0], 400), (own[1], 12), (own[1], 3), (foreign, 5)):
+        keep_certificate(nation, charger, days)
+    text = words(room(ADMIN, "security").run())
+
+    assert "12 hari" in text and "400 hari" in text
+    assert text.index("12 hari") < text.index("400 hari")
+    assert "3 hari" not in text, "it has one that lasts longer"
+    assert foreign not in text
 
 
 def test_the_charger_of_another_cpo_does_not_exist_here(room: Room, nation: Nation) -> None:

@@ -94,6 +94,14 @@ class Secured:
         await self.platform.database.call("keep_certificate", arguments, scope=SYSTEM)
         return Identity(self.folder, signed, key, issuer.pem)
 
+    async def trusting(self, charger_id: str) -> None:
+        """The charger has the root of the platform's authority, and the node has told that its port rests on it."""
+        root = x509.load_pem_x509_certificate((await self.authority.root_pem()).encode())
+        row = signing.describe("CentralSystemRootCertificate", root)
+        arguments = {"p_charger_id": charger_id, "p_certificate": row, "p_state": "installed", "p_command_id": None}
+        await self.platform.database.call("keep_certificate", arguments, scope=SYSTEM)
+        await self.platform.until("select 1 from public.nodes where stats -> 'tls_certificates' is not null")
+
     async def work(self) -> None:
         """What the worker does within a second."""
         await self.outbox.relay()

@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from websockets.exceptions import InvalidStatus
 
-from backend.database import SYSTEM, DirectDatabase, Scope
+from backend.database import DirectDatabase, Scope
 from backend.domain.caller import Caller
 from backend.domain.errors import Conflict
 from backend.services.commands import Command, Delivery
@@ -228,8 +228,7 @@ async def test_a_charger_rises_to_profile_2_and_cannot_fall_back(site: Secured) 
 
 async def test_a_profile_that_does_not_come_is_shown_as_timed_out_and_stays_welcome(site: Secured) -> None:
     use = services(site)
-    root = {"cpo_id": CPO, "charger_id": "CP-2", "kind": ROOT, "state": "installed", "serial_number": "1"}
-    await site.platform.database.insert("certificates", [root], scope=SYSTEM, columns="id")
+    await site.trusting("CP-2")
     async with plain(site) as charger:
         await charger.boot()
         command = await use.security.raise_profile(ADMIN, "CP-2", 2, QUEUED)

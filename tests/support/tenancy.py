@@ -74,6 +74,8 @@ insert into public.composite_schedules (cpo_id, charger_id, connector_id, starts
 insert into public.charger_keys (id, cpo_id, charger_id, password_hash) values ('{OWNER}', '{OWNER}', 'OWN', 'hash');
 insert into public.certificates (cpo_id, charger_id, kind, state, serial_number)
     values ('{OWNER}', 'OWN', 'ChargePointCertificate', 'issued', '1f');
+insert into public.certificates (cpo_id, charger_id, kind, state, serial_number, not_after)
+    values ('{OWNER}', 'OWN', 'ChargePointCertificate', 'installed', '2f', now() + interval '1 year');
 insert into public.security_events (cpo_id, charger_id, source, type, critical, reported_at, happened_at, received_at)
     values ('{OWNER}', 'OWN', 'charger', 'ResetOrReboot', true, 'then', now(), now());
 insert into public.gate_refusals (cpo_id, charger_id, reason, node, refused_count, first_at, last_at)

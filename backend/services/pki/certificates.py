@@ -88,10 +88,13 @@ class Certificates:
         return await self._commands.enqueue(caller, charger_id, "ExtendedTriggerMessage", payload, delivery)
 
     async def install_root(self, caller: Caller, charger_id: str, delivery: Delivery) -> Command:
-        """Gives the charger the platform's root, so that it trusts the TLS port. Raises as `Commands.enqueue`."""
+        """Gives the charger the root that the TLS port's certificate rests on; where no server has such a port, that of
+        the platform's authority. Raises Conflict (`root_unknown`) if the platform does not have it, and as
+        `Commands.enqueue`."""
+        await self._chargers.get(caller.scope, charger_id)
         payload = {
             "certificateType": CertificateKind.CENTRAL_SYSTEM_ROOT.value,
-            "certificate": await self._authority.root_pem(),
+            "certificate": await self._root_for(charger_id),
         }
         return await self._commands.enqueue(caller, charger_id, "InstallCertificate", payload, delivery)
 
@@ -115,6 +118,18 @@ class Certificates:
         )
         revoked = [(int(row["serial_number"], 16), datetime.fromisoformat(row["state_at"])) for row in rows]
         return signing.revocation_list(await self._authority.issuing(), revoked, self._now())
+
+    async def _root_for(self, charger_id: str) -> str:
+        root = await self._database.call("port_root", {"p_charger_id": charger_id}, scope=SYSTEM)
+        if root is None:
+            return await self._authority.root_pem()
+        if root["pem"] is None:
+            raise Conflict(
+                f"The certificate of the TLS port rests on a root that the platform does not have ({root['issuer']}). "
+                "Append that root's certificate to the file that UNIEV_OCPP_TLS_CERT names; it is taken up within ten "
+                "minutes.", code="root_unknown",
+            )  # fmt: skip
+        return str(root["pem"])
 
     async def _one(self, scope: Scope, certificate_id: str) -> Certificate:
         found = await self._select(scope, ("id", "eq", certificate_id))

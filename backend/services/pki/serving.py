@@ -38,6 +38,11 @@ class IssuedPairs:
         return pairs
 
 
+def listed(text: str | None) -> list[str]:
+    """What a setting names with commas."""
+    return [part.strip() for part in (text or "").split(",") if part.strip()]
+
+
 class FilePairs:
     """The operator's own PEM files: `certificates[i]` (with chain) belongs to `keys[i]`. Changed files are taken up."""
 
@@ -46,6 +51,11 @@ class FilePairs:
             raise InvalidInput("UNIEV_OCPP_TLS_CERT and UNIEV_OCPP_TLS_KEY must name as many files as each other.")
         self._files = [(Path(certificate), Path(key)) for certificate, key in zip(certificates, keys, strict=True)]
         self._given: list[ServerPair] = []
+
+    @classmethod
+    def named(cls, certificates: str | None, keys: str | None) -> FilePairs | None:
+        """Those that the settings name; None if they name none."""
+        return cls(listed(certificates), listed(keys)) if certificates or keys else None
 
     async def fresh(self) -> list[ServerPair] | None:
         """See PairSource. Raises InvalidInput for files that cannot be read."""

@@ -20,6 +20,7 @@ SERVER_DAYS: Final = 397
 _BACKDATED: Final = timedelta(hours=1)  # clocks of chargers are late
 _LEAST_RSA_BITS: Final = 2048
 _LEAST_CURVE_BITS: Final = 224
+_ALGORITHMS: Final = {"SHA256": hashes.SHA256(), "SHA384": hashes.SHA384(), "SHA512": hashes.SHA512()}
 
 SigningKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
@@ -137,10 +138,16 @@ def describe(kind: str, certificate: x509.Certificate, issuer: x509.Certificate 
         "not_after": certificate.not_valid_after_utc.isoformat(),
         "fingerprint": certificate.fingerprint(hashes.SHA256()).hex(),
         "hash_algorithm": "SHA256",
-        "issuer_name_hash": _sha256(certificate.issuer.public_bytes()),
-        "issuer_key_hash": _sha256(_key_bits(issuing)) if issuing is not None else None,
+        "issuer_name_hash": _digest(hashes.SHA256(), certificate.issuer.public_bytes()),
+        "issuer_key_hash": _digest(hashes.SHA256(), _key_bits(issuing)) if issuing is not None else None,
         "pem": pem_of(certificate),
     }
+
+
+def root_hashes(root: x509.Certificate) -> dict[str, dict[str, str]]:
+    """Algorithm → {name, key}: how a charger may name a root, whichever of OCPP's three algorithms it likes."""
+    name, key = root.subject.public_bytes(), _key_bits(root)
+    return {word: {"name": _digest(kind, name), "key": _digest(kind, key)} for word, kind in _ALGORITHMS.items()}
 
 
 def _check_strength(request: x509.CertificateSigningRequest) -> None:
@@ -216,7 +223,7 @@ def _key_bits(certificate: x509.Certificate) -> bytes:
     return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
-def _sha256(data: bytes) -> str:
-    digest = hashes.Hash(hashes.SHA256())
+def _digest(algorithm: hashes.HashAlgorithm, data: bytes) -> str:
+    digest = hashes.Hash(algorithm)
     digest.update(data)
     return digest.finalize().hex()

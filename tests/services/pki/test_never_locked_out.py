@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -18,12 +19,19 @@ from hypothesis import strategies as st
 from backend.database import SYSTEM, Database
 from backend.domain.charger_password import hash_password
 from backend.domain.credentials import Known, Proof, Shown, prove
+from backend.domain.errors import Conflict
+from backend.services.pki.authority import ServerPair
+from backend.services.pki.chains import served
+from backend.services.pki.signing import describe
+from tests.support.authority import Authority
 from tests.support.postgrest import PostgREST
 from tests.support.stores import TRANSPORTS, open_store
 
-STEPS = ("rotate", "rise", "connect", "vanish", "clock")
+STEPS = ("rotate", "root", "rise", "connect", "vanish", "clock")
 FATES = ("lost", "unanswered", "accepted", "rejected")
 CPO = "11111111-0000-0000-0000-000000000001"
+PORT, FOREIGN = Authority("Of the TLS port"), Authority("Of somebody else")
+SERVED = [ServerPair(PORT.pem, "")]
 
 
 @dataclass
@@ -32,6 +40,7 @@ class Machine:
 
     id: str
     password: bytes | None = None
+    trusts_port: bool = False
     profile: int = 0
     next_profile: int = 0
     commands: list[str] = field(default_factory=list)
@@ -56,9 +65,7 @@ class Bench:
         """Plays one life of a charger; after each step it must be let in. Returns its profile."""
         machine = Machine(f"M-{uuid4().hex[:12]}")
         await self.store.insert("chargers", [{"id": machine.id, "cpo_id": CPO}], scope=SYSTEM, columns="id")
-        await self.store.insert("certificates", [
-            {"charger_id": machine.id, "cpo_id": CPO, "kind": "CentralSystemRootCertificate", "state": "installed",
-             "serial_number": "1"}], scope=SYSTEM, columns="id")  # fmt: skip
+        await self.installed(machine, FOREIGN)
         for step, fate in steps:
             await self.step(machine, step, fate)
             await self.let_in(machine)
@@ -66,10 +73,15 @@ class Bench:
 
     async def step(self, machine: Machine, step: str, fate: str) -> None:
         """One thing that happens."""
+        await self.call("beat_node", p_node="n", p_started=True,
+                        p_stats={"tls_port": 1, "tls_certificates": served(SERVED, "")})  # fmt: skip
         if step == "rotate":
             await self.ask(machine, {"key": "AuthorizationKey", "value": "***"}, fate)
-        elif step == "rise" and machine.password is not None and machine.next_profile < 2:
-            await self.ask(machine, {"key": "SecurityProfile", "value": str(machine.next_profile + 1)}, fate)
+        elif step == "root":
+            await self.installed(machine, PORT)
+            machine.trusts_port = True
+        elif step == "rise" and machine.next_profile < 2:
+            await self.rise(machine, machine.next_profile + 1, fate)
         elif step == "connect":
             machine.profile = machine.next_profile
             await self.connected(machine, await self.let_in(machine))
@@ -79,10 +91,28 @@ class Bench:
             await self.call("keep_security", p_renewal_days=30, p_profile_s=0)
 
     async def ask(self, machine: Machine, payload: dict[str, str], fate: str) -> None:
-        """A ChangeConfiguration, and what becomes of it on the way."""
+        """A ChangeConfiguration."""
         command = await self.call("enqueue_command", p_charger_id=machine.id, p_action="ChangeConfiguration",
                                   p_payload=payload, p_idempotency_key=None, p_queue=True, p_expires_in_s=60,
                                   p_requested_by_name="test")  # fmt: skip
+        await self.deliver(machine, command, payload, fate)
+
+    async def rise(self, machine: Machine, profile: int, fate: str) -> None:
+        """The way up, as far as the platform sees no obstacle."""
+        with suppress(Conflict):
+            command = await self.call("raise_security_profile", p_charger_id=machine.id, p_profile=profile,
+                                      p_idempotency_key=uuid4().hex, p_queue=True, p_expires_in_s=60,
+                                      p_requested_by_name="test")  # fmt: skip
+            await self.deliver(machine, command, command["payload"], fate)
+
+    async def installed(self, machine: Machine, authority: Authority) -> None:
+        """The charger has this root."""
+        row = describe("CentralSystemRootCertificate", authority.certificate)
+        await self.call("keep_certificate", p_charger_id=machine.id, p_certificate=row, p_state="installed",
+                        p_command_id=str(uuid4()))  # fmt: skip
+
+    async def deliver(self, machine: Machine, command: dict[str, Any], payload: dict[str, str], fate: str) -> None:
+        """What becomes of a command on the way."""
         sent = {"status": "sent", "sent_at": datetime.now(UTC).isoformat()}
         await self.store.update("commands", sent, scope=SYSTEM, where=[("id", "eq", command["id"])], columns="id")
         password = secrets.token_bytes(20)
@@ -100,7 +130,9 @@ class Bench:
                         p_error_code=None, p_error_description=None, p_expects_effect=False)  # fmt: skip
 
     async def let_in(self, machine: Machine) -> Proof:
-        """What the gate decides; raises NotProven if the charger is locked out."""
+        """What the gate decides; raises NotProven if the charger is locked out, which it is, too, if it cannot verify
+        the TLS port that it is to come by."""
+        assert machine.trusts_port or machine.next_profile < 2
         answer = await self.call("intake", p_gates=[{"charger_id": machine.id}])
         [facts] = answer["gates"]
         known = Known(facts["security_profile"], facts["password_hash"], facts["pending_hashes"])
@@ -138,8 +170,9 @@ def test_at_every_step_the_charger_is_let_in(
 def test_a_whole_way_up_ends_at_profile_2_with_one_password(
     transport: str, dsn: str, postgrest: PostgREST, runner: asyncio.Runner
 ) -> None:
-    way = [("rotate", "lost"), ("rotate", "unanswered"), ("rotate", "rejected"), ("rise", "unanswered"),
-           ("connect", ""), ("rotate", "accepted"), ("rise", "accepted"), ("clock", ""), ("connect", "")]  # fmt: skip
+    way = [("root", ""), ("rotate", "lost"), ("rotate", "unanswered"), ("rotate", "rejected"), ("rise", "refused"),
+           ("rotate", "accepted"), ("rise", "unanswered"), ("connect", ""), ("rotate", "accepted"),
+           ("rise", "accepted"), ("clock", ""), ("connect", "")]  # fmt: skip
 
     async def live() -> tuple[int, list[dict[str, Any]]]:
         async with opened(transport, dsn, postgrest) as bench:
@@ -149,6 +182,19 @@ def test_a_whole_way_up_ends_at_profile_2_with_one_password(
     profile, keys = runner.run(live())
     assert profile == 2
     assert keys == []
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_charger_with_the_root_of_somebody_else_was_sent_to_a_port_that_it_cannot_verify(
+    transport: str, dsn: str, postgrest: PostgREST, runner: asyncio.Runner
+) -> None:
+    way = [("rotate", "accepted"), ("rise", "accepted"), ("connect", ""), ("rise", "accepted"), ("connect", "")]
+
+    async def live() -> int:
+        async with opened(transport, dsn, postgrest) as bench:
+            return await bench.play(way)
+
+    assert runner.run(live()) == 1
 
 
 class opened:

@@ -75,6 +75,7 @@ def _environment(settings: Settings) -> dict[str, str]:
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         "PYTHONUNBUFFERED": "1",
+        "STREAMLIT_SERVER_MAX_UPLOAD_SIZE": str(settings.max_firmware_mb),
         "UNIEV_LOG_FORM": _log_form(settings),
         "UNIEV_API_HOST": settings.api_host,
         "UNIEV_API_PORT": str(settings.api_port),

@@ -69,6 +69,7 @@ async def serve(settings: Settings) -> None:
         Duty("certificates that end", 60.0, Ending(database).watch),
         Duty("end overdue jobs", 15.0, upkeep.expire_jobs),
         Duty("failed logins", 15.0, upkeep.tell_failed_logins),
+        Duty("templates that stand still", 15.0, upkeep.take_up_templates),
         Duty("restarts for templates", 30.0, upkeep.reboot_for_templates),
         Duty("partitions", 3600.0, upkeep.maintain_partitions),
         Duty("data past their time", 6 * 3600.0, retention.expire),

@@ -1,13 +1,14 @@
-"""What chargers fetch and upload by one-time links. No login: the link is the secret, and is never logged."""
+"""What chargers fetch and upload by links that end. No login: the link is the secret, and is never logged."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from backend.api.bodies import SLASH
 from backend.api.dependencies import Services
@@ -18,6 +19,29 @@ router = APIRouter(prefix="/files", include_in_schema=False)
 _RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
+class Counted(StreamingResponse):
+    """Content whose bytes are counted as they leave; told at the end, also when the charger breaks off."""
+
+    def __init__(
+        self, content: AsyncIterator[bytes], status: int, headers: dict[str, str], media_type: str,
+        told: Callable[[int], Awaitable[None]],
+    ) -> None:  # fmt: skip
+        super().__init__(self._count(content), status, headers, media_type)
+        self._told = told
+        self._left = 0
+
+    async def _count(self, content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        async for piece in content:
+            yield piece
+            self._left += len(piece)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._told(self._left)
+
+
 @router.api_route("/firmware/{token}", methods=["GET", "HEAD"])
 @router.api_route("/firmware/{token}/{name}", methods=["GET", "HEAD"])
 async def fetch_firmware(services: Services, request: Request, token: str) -> Response:
@@ -25,6 +49,7 @@ async def fetch_firmware(services: Services, request: Request, token: str) -> Re
     file = await services.file_links.download(token)
     etag = f'"{file.sha256}"'
     headers = {"Accept-Ranges": "bytes", "ETag": etag, "Content-Disposition": "attachment"}
+    headers["X-Accel-Buffering"] = "no"  # a proxy that takes all at once would hide how far the charger is
     asked = request.headers.get("range")
     if request.headers.get("if-range", etag) != etag:
         asked = None  # the part in the charger's hands is of another file
@@ -40,7 +65,7 @@ async def fetch_firmware(services: Services, request: Request, token: str) -> Re
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers, media_type=media_type)
     content = await services.file_links.content(file, start, length)
-    return StreamingResponse(content, status, headers, media_type)
+    return Counted(content, status, headers, media_type, lambda left: services.file_links.served(token, start, left))
 
 
 @router.api_route("/uploads/{token}", methods=["PUT", "POST"])

@@ -120,7 +120,7 @@ async def start_firmware_job(
     options: Annotated[DeliveryOptions, Depends()],
     idempotency_key: IdempotencyKey = None,
 ) -> FirmwareJob:
-    """Gives the charger a one-time link to the file, and asks it to install what is there."""
+    """Gives the charger a link of its own to the file, and asks it to install what is there."""
     delivery = Delivery(bool(options.queue), options.expires_in_s, idempotency_key)
     return await services.firmware.start(caller, charger_id, body.update(), delivery)
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hmac
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
 from backend.database import SYSTEM, Database
-from backend.domain.errors import Conflict, InvalidInput, NotFound
+from backend.domain.errors import Conflict, DatabaseUnavailable, InvalidInput, NotFound
 from backend.domain.files import FileRules, Storage, content_name, shown_name, token_hash
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,16 @@ class FileLinks:
     async def content(self, file: Download, start: int, length: int) -> AsyncIterator[bytes]:
         """A part of it. Raises NotFound (`file_not_found`), StorageUnavailable."""
         return await self._storage.read(file.content_name, start, length)
+
+    async def served(self, token: str, start: int, length: int) -> None:
+        """Notes that these bytes have left; once all have, the link ends soon."""
+        if not length:
+            return
+        arguments = {"p_token_hash": token_hash(token), "p_start": start, "p_length": length}
+        try:
+            await self._database.call("note_served", arguments, scope=SYSTEM)
+        except DatabaseUnavailable as error:  # the charger has its bytes; the link ends with the job at the latest
+            log.warning("bytes of firmware that left were not noted: %s", error.detail)
 
     async def may_upload(self, token: str, declared_bytes: int | None) -> int:
         """The most bytes that may come.

@@ -90,7 +90,10 @@ class FirmwareJob(Record):
     version_after: str | None = Field(description="Version that the charger told when it booted.")
     effect: FirmwareEffect = Field(description="`observed` once the charger booted with another version.")
     effect_at: datetime | None = Field(description="When that was (UTC).")
-    link_expires_at: datetime | None = Field(description="Until when our link leads to the file (UTC).")
+    link_expires_at: datetime | None = Field(
+        description="Until when our link leads to the file (UTC), unless the job ends before: half an hour from the "
+        "moment when the whole file had left."
+    )
     fetches: int = Field(description="How often the link was followed.")
     fetched_at: datetime | None = Field(description="When it was followed last (UTC).")
     deadline_at: datetime = Field(description="When the job times out (UTC).")

@@ -79,7 +79,7 @@ class ChargerTemplate(Record):
     switched_on_by: str | None = Field(description="Who switched it on.")
     state: TemplateState = Field(
         description="`waiting` for the next boot; `reading`, `changing`; `reboot_waiting` for a session to end; "
-        "`rebooting`; `done`; `failed`: the charger refused or did not answer."
+        "`rebooting`; `done`; `failed`: the charger refused, or twice did not answer."
     )
     state_at: datetime = Field(description="Since when it is in this state (UTC).")
 

@@ -63,6 +63,11 @@ class Upkeep:
         begun: int = await self._database.call("reboot_for_templates", scope=SYSTEM)
         return begun
 
+    async def take_up_templates(self) -> int:
+        """Takes up passes of templates that stand still, once, and then gives them up; returns how many."""
+        moved: int = await self._database.call("take_up_templates", scope=SYSTEM)
+        return moved
+
     async def maintain_partitions(self) -> None:
         """Makes partitions ahead of time and drops messages past their time."""
         await self._database.call(

@@ -14,7 +14,7 @@ from dashboards.common.viewer import Viewer, require_viewer
 from dashboards.common.widgets import failed, plain
 
 Row = dict[str, Any]
-_ASKING = "deed"
+_ASKING, _UNANSWERED = "deed", "deed_unanswered"
 # What a deed needs in the permission table, where it is not the right to send commands.
 _NEEDS = {
     **dict.fromkeys(("delete_profile", "clear_profile", "clear_profiles"), "charging_profiles:write"),
@@ -27,13 +27,17 @@ _NEEDS = {
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """One change, latched when its button was pressed. `name` finds its words; the key makes a second try the same."""
+    """One change, latched when its button was pressed. `name` finds its words; the key makes a second try the same.
+
+    `facts`: (label, value), what the dialog shows of what it is about to change.
+    """
 
     name: str
     about: str
     method: str
     path: str
     body: Any = None
+    facts: tuple[tuple[str, str], ...] = ()
     key: str = field(default_factory=lambda: str(uuid.uuid4()))
 
 
@@ -49,8 +53,13 @@ def button(deed: Deed, viewer: Viewer, *, place: str, icon: str, reason: str | N
         help=t(reason) if reason else None,
     )
     if pressed:
-        st.session_state[_ASKING] = deed
-        st.rerun()
+        ask(deed)
+
+
+def ask(deed: Deed) -> None:
+    """Opens the dialog with the next run."""
+    st.session_state[_ASKING] = deed
+    st.rerun()
 
 
 def ask_if_pressed() -> None:
@@ -64,6 +73,8 @@ def dialog(deed: Deed) -> None:
     """Names what is about to happen to what, and sends it on one explicit press."""
     viewer = require_viewer(door.CPO)
     st.markdown(f"**{plain(deed.about)}**")
+    if deed.facts:
+        st.markdown("  \n".join(f"{label}: **{plain(value)}**" for label, value in deed.facts))
     st.info(t(f"deed.{deed.name}.consequence"), icon=":material/info:")
     left, right = st.columns(2)
     confirmed = left.button(t("deed.confirm"), key="deed_confirm", type="primary", width="stretch")
@@ -76,15 +87,27 @@ def dialog(deed: Deed) -> None:
 def send(viewer: Viewer, deed: Deed) -> bool:
     """Sends it under its own idempotency key; False when it was refused or the API is down."""
     try:
-        viewer.api.call(deed.method, deed.path, body=deed.body, headers={"Idempotency-Key": deed.key})
+        viewer.api.call(deed.method, deed.path, body=deed.body, headers={"Idempotency-Key": _key(deed)})
     except ApiDown:
         st.error(t("api.down.change"), icon=":material/cloud_off:")
         return False
     except ApiRefused as refusal:
+        st.session_state.pop(_UNANSWERED, None)
         failed(refusal)
         return False
+    st.session_state.pop(_UNANSWERED, None)
     desk.forget()
     return True
+
+
+def _key(deed: Deed) -> str:
+    """The key of the deed that was sent last, if it was the same one and got no answer: it may have been done."""
+    wanted = (deed.method, deed.path, deed.body)
+    what, key = st.session_state.get(_UNANSWERED, (None, deed.key))
+    if what != wanted:
+        key = deed.key
+    st.session_state[_UNANSWERED] = (wanted, key)
+    return str(key)
 
 
 def grid(place: str, columns: tuple[str, ...], rows: list[Markup]) -> Markup:

@@ -97,11 +97,11 @@ def status(row: Row) -> Markup:
 
 
 def steps(row: Row, zone: str | None, viewer: Viewer) -> Markup:
-    """What the charger reported, with the time by the station's clock."""
+    """What the charger reported, with the day and the time by the station's clock."""
     return Markup('<ol class="steps">{}</ol>').format(
         Markup().join(
             Markup('<li class="done"><span>{} <span class="soft num">{}</span></span></li>').format(
-                step["status"], f.clock(step["at"], zone, viewer.language)
+                step["status"], f.when(step["at"], zone, viewer.language)
             )
             for step in row["progress"]
         )
@@ -148,37 +148,55 @@ def _log_file(row: Row, viewer: Viewer) -> str:
 
 def start(viewer: Viewer, charger_id: str) -> None:
     """Forms for an update and for a log."""
+    found = data.charger(viewer, charger_id)
+    if found is None:
+        return
     locked = not viewer.may("commands:send")
-    names = {
-        row["id"]: f"{row['name']} · {row['version']}" for row in read(viewer, "/api/firmware-files", cap=500).items
-    }
     with st.expander(t("firmware.update"), icon=":material/system_update:"), st.form("update", border=False):
-        choice = st.selectbox(t("firmware.file"), list(names), index=None, format_func=lambda code: names[code],
-                              key="update_file")  # fmt: skip
-        location = st.text_input(t("firmware.location"), key="update_location", help=t("firmware.location_help"))
-        queue = st.toggle(t("firmware.queue"), key="update_queue")
-        st.caption(t("firmware.consequence"))
-        if st.form_submit_button(t("firmware.start"), disabled=locked):
-            body = {"firmware_file_id": choice} if choice else {"location": location or None}
-            _ask(viewer, f"/api/chargers/{charger_id}/firmware-jobs", body, queue=queue)
+        _update_form(viewer, found.data, locked=locked)
     with st.expander(t("firmware.fetch"), icon=":material/description:"), st.form("fetch", border=False):
         kind = st.selectbox(t("firmware.column.kind"), KINDS, format_func=lambda code: t(f"firmware.kind.{code}"),
                             key="log_kind")  # fmt: skip
-        queue = st.toggle(t("firmware.queue"), key="log_queue")
+        path = _path(charger_id, "log-jobs", queue=st.toggle(t("firmware.queue"), key="log_queue"))
         if st.form_submit_button(t("firmware.fetch_button"), disabled=locked):
-            _ask(viewer, f"/api/chargers/{charger_id}/log-jobs", {"kind": kind}, queue=queue)
+            fetch = Deed("fetch_log", charger_id, "POST", path, {"kind": kind})
+            if deeds.send(viewer, fetch):
+                st.rerun()
 
 
-def _ask(viewer: Viewer, path: str, body: Row, *, queue: bool) -> None:
-    try:
-        viewer.api.call("POST", path, body=body, params={"queue": "true"} if queue else None)
-    except ApiDown:
-        st.error(t("api.down.change"), icon=":material/cloud_off:")
-    except ApiRefused as refusal:
-        failed(refusal)
-    else:
-        desk.forget()
-        st.rerun()
+def _update_form(viewer: Viewer, charger: Row, *, locked: bool) -> None:
+    names = {
+        row["id"]: f"{row['name']} · {row['version']}" for row in read(viewer, "/api/firmware-files", cap=500).items
+    }
+    choice = st.selectbox(t("firmware.file"), list(names), index=None, format_func=lambda code: names[code],
+                          key="update_file")  # fmt: skip
+    typed = st.text_input(t("firmware.location"), key="update_location", help=t("firmware.location_help"))
+    path = _path(charger["id"], "firmware-jobs", queue=st.toggle(t("firmware.queue"), key="update_queue"))
+    if not st.form_submit_button(t("firmware.start"), disabled=locked):
+        return
+    location = typed.strip()
+    if bool(choice) == bool(location):
+        st.error(t("firmware.either"), icon=":material/rule:")
+        return
+    body = {"firmware_file_id": choice} if choice else {"location": location}
+    what = names[choice] if choice else location
+    deeds.ask(Deed("update_firmware", what, "POST", path, body, _concerned(viewer, charger)))
+
+
+def _concerned(viewer: Viewer, charger: Row) -> tuple[tuple[str, str], ...]:
+    """Which charger it is, where it stands, and who charges there now."""
+    plugs = data.connectors(viewer, charger_id=charger["id"]).items
+    running = sum(bool(plug["session_id"]) for plug in plugs)
+    return (
+        (t("column.station"), charger["station_name"] or "–"),
+        (t("column.charger"), charger["id"]),
+        (t("firmware.now"), charger["firmware_version"] or "–"),
+        (t("column.session"), t("order.sessions_running", n=running) if running else t("order.no_session")),
+    )
+
+
+def _path(charger_id: str, jobs: str, *, queue: bool) -> str:
+    return f"/api/chargers/{charger_id}/{jobs}{'?queue=true' if queue else ''}"
 
 
 def upload(viewer: Viewer) -> None:
@@ -187,11 +205,16 @@ def upload(viewer: Viewer) -> None:
         return
     with st.expander(t("firmware.upload"), icon=":material/upload:"), st.form("upload", border=False):
         content = st.file_uploader(t("firmware.file"), key="upload_file")
+        st.caption(t("firmware.at_most", n=st.get_option("server.maxUploadSize")))  # Streamlit itself says 1GB of 512
         version = st.text_input(t("firmware.column.version"), key="upload_version", max_chars=50,
                                 help=t("firmware.version_help"))  # fmt: skip
         vendor = st.text_input(t("firmware.vendor"), key="upload_vendor")
         model = st.text_input(t("firmware.model"), key="upload_model")
-        if st.form_submit_button(t("firmware.upload_button")) and content is not None:
+        if not st.form_submit_button(t("firmware.upload_button")):
+            return
+        if content is None:
+            st.error(t("firmware.no_file"), icon=":material/upload_file:")
+        else:
             keep(viewer, content.name, content.getvalue(), version, vendor, model)
 
 

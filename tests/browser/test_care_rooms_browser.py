@@ -92,6 +92,7 @@ def test_firmware_goes_from_an_upload_to_the_version_that_the_charger_runs(
     driver = connect("ID-YOG02-2")
     page = opened(stack, visit, "/firmware")
     page.get_by_text("Unggah berkas").first.click()
+    expect(page.get_by_text("paling besar 512 MiB")).to_be_visible()  # as much as the API takes
     page.locator("input[type=file]").set_input_files(
         {"name": "surya-9.8.7.bin", "mimeType": "application/octet-stream", "buffer": b"version 9.8.7" * 100}
     )
@@ -103,6 +104,10 @@ def test_firmware_goes_from_an_upload_to_the_version_that_the_charger_runs(
     page.get_by_text("Perbarui firmware").click()
     choose(box(page, "update_file"), "surya-9.8.7.bin")
     page.get_by_role("button", name="Mulai pembaruan").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("ID-YOG02-2")
+    dialog.locator(".st-key-deed_confirm button").click()
+    expect(dialog).to_be_hidden()
     job = row(page, "surya-9.8.7.bin")
     for step in ("Downloading", "Downloaded", "Installing"):
         expect(job.locator(".steps")).to_contain_text(step)

@@ -158,39 +158,6 @@ def test_firmware_is_listed_for_its_cpo_alone_and_deleted_after_a_question(room:
     assert "Berkas dihapus selamanya" in words(app)
 
 
-def test_an_update_is_started_and_followed(room: Room, nation: Nation) -> None:
-    made, charger = uploaded(nation, ADMIN, "acme-8.bin"), charger_of(nation, place=2)
-    app = room(OPERATOR, "firmware", charger=charger).run()
-    app.selectbox(key="update_file").set_value(made["id"])
-    submit(app, "update")
-    assert "luring" in words(app)
-    app.selectbox(key="update_file").set_value(made["id"])
-    app.toggle(key="update_queue").set_value(True)
-    submit(app, "update")
-    assert "menunggu dikirim" in everything(app) and "/files/firmware/***/acme-8.bin" in everything(app)
-    told = '[{"at": "2026-11-21T03:00:00Z", "status": "Downloading"}]'
-    store(nation, "update public.firmware_jobs set status = 'failed', reported = 'DownloadFailed', "
-          "progress = $2::text::jsonb where charger_id = $1", charger, told)  # fmt: skip
-    text = everything(room(OPERATOR, "firmware", charger=charger).run())
-
-    assert "✕ gagal" in text and "DownloadFailed" in text and "Downloading" in text
-
-
-def test_a_log_is_asked_for_and_downloaded(room: Room, nation: Nation) -> None:
-    charger = charger_of(nation, place=3)
-    app = room(OPERATOR, "firmware", charger=charger).run()
-    app.selectbox(key="log_kind").set_value("security_log")
-    app.toggle(key="log_queue").set_value(True)
-    submit(app, "fetch")
-    assert "Log keamanan (GetLog)" in everything(app)
-    store(nation, "update public.log_jobs set status = 'uploaded', received_at = now(), size_bytes = 2048, "
-          "file_name = 'sec.log' where charger_id = $1", charger)  # fmt: skip
-    app = room(OPERATOR, "firmware", charger=charger).run()
-
-    assert "sec.log · 2,0 KiB" in everything(app)
-    assert "sec.log" in [node.proto.label for node in app.get("download_button")]
-
-
 def test_a_file_is_sent_as_it_is_and_refusals_come_back(nation: Nation) -> None:
     sent: list[httpx.Request] = []
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
+from backend.database import SYSTEM
 from backend.services.outbox import Outbox
 from backend.services.upkeep import Upkeep
 from tests.flows.raw import RawCharger
@@ -145,6 +148,116 @@ async def test_a_charger_that_waits_for_approval_is_left_alone(platform: Running
     await Outbox(platform.database).relay()
 
     assert await commands(platform) == []
+
+
+# -- passes that stood still for ever
+
+
+async def died(platform: Running) -> None:
+    """What a server that is killed leaves: what it had sent stays sent, until the clock ends it."""
+    await platform.store_execute("update public.commands set status = 'sent', answered_at = null, error_code = null, "
+                                 "sent_at = now() - interval '91 seconds' where status = 'timed_out'")  # fmt: skip
+    await Upkeep(platform.database).expire_commands()
+
+
+async def left_while_asked(platform: Running, charger: RawCharger, action: str) -> None:
+    """The charger hears a command of the pass and its socket ends before it answers."""
+    await charger.asked(action)
+    charger.connection.transport.abort()
+    await platform.until("select 1 from public.commands where status = 'timed_out'")
+    await platform.until("select 1 from public.connections where disconnected_at is not null")
+
+
+@pytest.mark.parametrize("killed", [True, False])
+async def test_a_pass_whose_reading_was_lost_stood_still_for_ever(platform: Running, *, killed: bool) -> None:
+    upkeep = Upkeep(platform.database)
+    await switched_on(platform, {"A": "1"})
+    async with platform.plugged() as charger:
+        await connected(platform)
+        await booted(platform, charger)
+        await left_while_asked(platform, charger, "GetConfiguration")
+    if killed:
+        await died(platform)
+    assert await upkeep.take_up_templates() == 0  # nobody there to be asked
+    async with platform.plugged() as charger:  # back, without a boot
+        await connected(platform)
+        assert (await upkeep.take_up_templates(), await upkeep.take_up_templates()) == (1, 0)
+        await report(charger, A="2")
+        assert await answered(charger, "ChangeConfiguration", {"status": "Accepted"}) == {"key": "A", "value": "1"}
+        await state(platform, "done")
+        await platform.store_execute("update public.outbox set published_at = null, claimed_until = null")
+        await Outbox(platform.database).relay()  # the boot is told again
+        assert await silent(charger)
+
+
+async def test_a_pass_whose_change_was_never_sent_is_taken_up_once_and_then_given_up(platform: Running) -> None:
+    upkeep = Upkeep(platform.database)
+    await switched_on(platform, {"A": "1", "B": "1"})
+    async with platform.plugged() as charger:
+        await connected(platform)
+        await booted(platform, charger)
+        await report(charger, A="2", B="2")
+        await left_while_asked(platform, charger, "ChangeConfiguration")
+    await platform.store_execute("update public.commands set expires_at = now() where status = 'queued'")
+    await died(platform)
+    async with platform.plugged() as charger:
+        await connected(platform)
+        assert await upkeep.take_up_templates() == 1
+        await left_while_asked(platform, charger, "GetConfiguration")
+    await state(platform, "failed")
+
+    assert await upkeep.take_up_templates() == 0
+
+
+async def test_a_second_pass_that_the_clock_ends_fails(platform: Running) -> None:
+    upkeep, ends = Upkeep(platform.database), []
+    await switched_on(platform, {"A": "1"})
+    await platform.store_execute(  # its socket is at another server, which sends nothing
+        "insert into public.nodes (name, started_at, seen_at) values ('other', now(), now() + interval '1 hour'); "
+        "insert into public.connections "
+        "(charger_id, cpo_id, connection_id, node, protocol, connected_at, last_seen_at) "
+        "select id, cpo_id, gen_random_uuid(), 'other', 'ocpp1.6', now(), now() from public.chargers"
+    )
+    await platform.database.call("begin_template", {"p_charger_id": CHARGER, "p_pass": "x"}, scope=SYSTEM)
+    for _ in range(2):
+        await platform.store_execute("update public.commands set expires_at = now() where status = 'queued'")
+        await upkeep.expire_commands()
+        ends.append(await upkeep.take_up_templates())
+        ends.append((await platform.row("select state from public.charger_templates"))["state"])
+
+    assert ends == [1, "reading", 1, "failed"]
+    assert await commands(platform) == ["GetConfiguration"] * 2
+
+
+@pytest.mark.parametrize(("answer", "then"), [
+    ({"status": "Rejected"}, ""),
+    ({"status": "Accepted"}, "update public.commands set answered_at = now() - interval '11 minutes'"),
+    (None, "update public.commands set sent_at = now() - interval '11 minutes' where action = 'Reset'"),
+])  # fmt: skip
+async def test_a_restart_that_did_not_come_was_waited_for_for_ever(
+    platform: Running, answer: dict[str, str] | None, then: str
+) -> None:
+    upkeep = Upkeep(platform.database)
+    await switched_on(platform, {"A": "1"}, reboot=True)
+    async with platform.plugged() as charger:
+        await connected(platform)
+        await booted(platform, charger)
+        await report(charger, A="2")
+        await answered(charger, "ChangeConfiguration", {"status": "RebootRequired"})
+        await state(platform, "rebooting")
+        assert await upkeep.take_up_templates() == 0
+        if answer is None:
+            await left_while_asked(platform, charger, "Reset")
+        else:
+            await answered(charger, "Reset", answer)
+            await platform.until("select 1 from public.commands where action = 'Reset' and answered_at is not null")
+    if then:
+        assert await upkeep.take_up_templates() == 0
+        await platform.store_execute(then)
+    await upkeep.expire_commands()
+
+    assert await upkeep.take_up_templates() == 1
+    await state(platform, "failed")
 
 
 async def test_the_simulator_obeys_a_template(platform: Running) -> None:

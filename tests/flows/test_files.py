@@ -7,7 +7,7 @@ import json
 import logging
 import os
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import uvicorn
 from backend.api.application import create_app, equip
 from backend.database import Scope
 from backend.domain.caller import Caller
-from backend.domain.files import FileRules
+from backend.domain.files import MIB, FileRules
 from backend.gateways.storage import DirectoryStorage
 from backend.logs import set_up_logs
 from backend.services.commands import Delivery
@@ -62,9 +62,9 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def firmware(api: Directory) -> str:
+async def firmware(api: Directory, content: bytes = FIRMWARE) -> str:
     async def body() -> AsyncIterator[bytes]:
-        yield FIRMWARE
+        yield content
 
     made = await api.firmware.upload(ADMIN, {"name": "fw.bin", "version": "2.0"}, None, body())
     return made.id
@@ -107,6 +107,26 @@ async def test_firmware_is_fetched_installed_and_seen_at_the_next_boot(
         "2.0",
         "observed",
     )
+
+
+async def test_a_download_that_broke_off_is_gone_on_with_and_the_link_ends_when_all_has_left(
+    platform: Running, charger: RawCharger, api: Directory, http: httpx.AsyncClient
+) -> None:
+    content = bytes(32 * MIB)  # more than the sockets' buffers hold
+    await connected(platform)
+    job = await api.firmware.start(ADMIN, CHARGER, Update(await firmware(api, content)), NOW)
+    place = (await answered(charger, "UpdateFirmware", {}))["location"]
+    async with http.stream("GET", place) as broken:
+        async for _ in broken.aiter_bytes():
+            break
+    noted = "select upper(served) as until, link_expires_at from public.firmware_jobs where served <> '{}'"
+    part = await platform.until(noted)
+    rest = await http.get(place, headers={"Range": "bytes=1000-"}, timeout=60)
+    whole = await platform.until(f"{noted} and upper(served) = {len(content)}")
+
+    assert part["until"] < len(content) and part["link_expires_at"] == job.link_expires_at
+    assert len(rest.content) == len(content) - 1000
+    assert whole["link_expires_at"] < datetime.now(UTC) + timedelta(minutes=31)
 
 
 async def test_the_secret_of_a_link_is_kept_and_logged_nowhere(

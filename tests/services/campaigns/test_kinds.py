@@ -135,6 +135,28 @@ async def test_firmware_from_elsewhere_is_done_when_the_version_is_told(
     assert (await again(services, campaign)).state is CampaignState.FINISHED
 
 
+async def test_an_update_whose_answer_was_lost_did_count_as_failed_before_the_charger_booted_with_it(
+    services: Directory, store: Database, cpo_id: str, owner: asyncpg.Connection[Any]
+) -> None:
+    wanted = {"location": "ftp://vendor.test/fw", "version": "9"}
+    campaign = await draft(services, cpo_id, kind="firmware_update", parameters=wanted, canary_size=0, wave_size=6)
+    await services.campaigns.start(ADMIN, campaign.id, 6)
+    await step(store)
+    await answer(store, owner, "timed_out")
+    await step(store)
+    on_the_way = await states(services, campaign)
+    await owner.execute("update public.chargers set firmware_version = '9', last_boot_at = now() where id = 'CP-1'")
+    await owner.execute(
+        "update public.firmware_jobs set deadline_at = now() - interval '1 second' where charger_id = 'CP-2'"
+    )
+    await store.call("expire_jobs", {}, scope=SYSTEM)
+    await step(store)
+
+    found = await results(services, campaign)
+    assert on_the_way == ["running"] * 6
+    assert [found[f"CP-{n}"].state.value for n in (1, 2, 3)] == ["succeeded", "failed", "running"]
+
+
 # -- passwords
 
 

@@ -25,11 +25,11 @@ _encode = msgspec.json.Encoder().encode
 _INT64 = 2**63 - 1
 _PORTION = 50
 _LONGEST_TIME = 64  # characters that are kept of what a charger takes for a time
-
-# In place of a register that is none: from such a start to any stop, and from any start to such a stop, the register
-# falls, and a session whose register falls is held.
-_UNREADABLE_START_WH = str(10**REGISTER_DIGITS - 1)
-_UNREADABLE_STOP_WH = str(1 - 10**REGISTER_DIGITS)
+# In place of a register that nobody can read, or with more digits than any meter has: the highest at the start, the
+# lowest at the stop. The register then falls, whatever the other end is: no energy, and the session is held
+# (`register_back`).
+_UNREADABLE_START_WH = "9" * REGISTER_DIGITS
+_UNREADABLE_STOP_WH = "-" + "9" * REGISTER_DIGITS
 
 
 class GateFacts(NamedTuple):
@@ -129,7 +129,7 @@ class Intake:
         began = self._believed(where.charger_id, reported_at, received_at)
         row = {**where._asdict(), "protocol": protocol, "id_token": id_token, "reported_at": str(reported_at),
                "clock_trusted": began.trusted, "started_at": began.at, "received_at": received_at,
-               "meter_start_wh": _register(meter_start_wh, _UNREADABLE_START_WH),
+               "meter_start_wh": _register(meter_start_wh) or _UNREADABLE_START_WH,
                "reservation_id": _int32(reservation_id)}  # fmt: skip
         [answer] = await self._lane.submit("starts", [row])
         self.quirks.began(where.charger_id, answer["transaction_id"])
@@ -148,7 +148,7 @@ class Intake:
         `meter_stop_wh` None: a register that nobody can read."""
         row = {"charger_id": charger_id, "transaction_id": _int64(transaction_id) or 0, "id_token": id_token,
                "reported_at": str(reported_at)[:_LONGEST_TIME], "received_at": received_at,
-               "meter_stop_wh": _register(meter_stop_wh, _UNREADABLE_STOP_WH),
+               "meter_stop_wh": _register(meter_stop_wh) or _UNREADABLE_STOP_WH,
                "stopped_at": self._believed(charger_id, reported_at, received_at).at,
                "stop_reason": reason}  # fmt: skip
         [answer] = await self._lane.submit("stops", [row])
@@ -223,6 +223,6 @@ def _int32(number: object) -> int | None:
     return number if isinstance(number, int) and -(2**31) <= number < 2**31 else None
 
 
-def _register(number: Decimal | None, unreadable: str) -> str:
-    """A register in Wh as exact text. One that nobody can read, or with more than REGISTER_DIGITS, is no meter's."""
-    return (None if number is None else fit(number, REGISTER_DIGITS)) or unreadable
+def _register(number: Decimal | None) -> str | None:
+    """A register in Wh as exact text; None for one that is no meter's."""
+    return None if number is None else fit(number, REGISTER_DIGITS)

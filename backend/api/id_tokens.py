@@ -20,14 +20,17 @@ Reader = Annotated[Caller, Depends(allow(Permission.ID_TOKENS_READ))]
 Writer = Annotated[Caller, Depends(allow(Permission.ID_TOKENS_WRITE))]
 
 TokenText = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[!-~]+$")]
+GroupText = Annotated[str, Field(min_length=1, max_length=20, pattern=r"^[!-~]+$")]
 
 
 class _Details(Body):
     expires_at: Moment | None = Field(
         default=None, description="End of validity (with offset); may lie in the past; null: never."
     )
-    parent_token: TokenText | None = Field(
-        default=None, description="Group: tokens with the same parent may stop each other's sessions."
+    parent_token: GroupText | None = Field(
+        default=None,
+        description="Group: tokens with the same parent may stop each other's sessions. At most the 20 characters that "
+        "OCPP 1.6 carries.",
     )
     holder_name: Name | None = Field(default=None, description="Who holds it.")
     note: ShortText | None = Field(default=None, description="Free text.")

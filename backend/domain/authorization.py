@@ -12,7 +12,8 @@ from backend.domain.timestamps import read_timestamp
 
 @dataclass(frozen=True, slots=True)
 class TokenFacts:
-    """What is stored of a token. `status` None: unknown token. `open_sessions`: others it runs now.
+    """What is stored of a token. `status` None: unknown token. `open_sessions`: others it runs; for a
+    start, those that began earlier.
 
     `parent_status`, `parent_expires_at`: of the token that bears the group's name, if there is one; a group that is
     a mere name has neither.
@@ -33,15 +34,15 @@ class TokenFacts:
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> TokenFacts:
-        """From the JSON of `private.token_facts`."""
+        """From the JSON of `private.token_facts`; what is null may be absent."""
         return cls(
-            status=row["status"],
-            expires_at=read_timestamp(row["expires_at"]),
-            parent_token=row["parent_token"],
-            open_sessions=row["open_sessions"] or 0,
-            concurrent_sessions=bool(row["concurrent_sessions"]),
-            parent_status=row["parent_status"],
-            parent_expires_at=read_timestamp(row["parent_expires_at"]),
+            status=row.get("status"),
+            expires_at=read_timestamp(row.get("expires_at")),
+            parent_token=row.get("parent_token"),
+            open_sessions=row.get("open_sessions") or 0,
+            concurrent_sessions=bool(row.get("concurrent_sessions")),
+            parent_status=row.get("parent_status"),
+            parent_expires_at=read_timestamp(row.get("parent_expires_at")),
         )
 
 

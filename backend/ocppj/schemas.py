@@ -42,11 +42,15 @@ _CODES: Final = {
     "additionalProperties": "FormationViolation",
 }
 
-# Members that may be missing, with what then holds. None: our time of receipt stands in for it.
+# Members that may be missing, with what then holds. None: our time of receipt stands in for it, or a register that
+# nobody can read: the car charges, or has charged, whatever became of the meter, and a start or stop that is refused is
+# told again and again, and lost in the end. Such a session is held.
 _STAND_INS: Final[dict[tuple[str, str], Any]] = {
     ("StatusNotification", "errorCode"): "NoError",
     ("StartTransaction", "timestamp"): None,
     ("StopTransaction", "timestamp"): None,
+    ("StartTransaction", "meterStart"): None,
+    ("StopTransaction", "meterStop"): None,
     ("MeterValues", "timestamp"): None,
     ("MeterValues", "sampledValue"): (),
     ("StopTransaction", "sampledValue"): (),
@@ -54,7 +58,7 @@ _STAND_INS: Final[dict[tuple[str, str], Any]] = {
     ("StopTransaction", "value"): None,
 }
 
-# Registers that the standard has as integers of Wh, and chargers as decimals.
+# Registers that the standard has as integers of Wh, and chargers as decimals, or, when the meter is dead, as anything.
 _REGISTERS: Final = frozenset({"meterStart", "meterStop"})
 
 
@@ -107,7 +111,7 @@ class Validator:
         holder, member = _find(payload, path)
         if holder is None:
             return  # it is left out for another reason
-        if keyword in _HARMLESS or (keyword == "type" and member == "value"):
+        if keyword in _HARMLESS or (keyword == "type" and (member == "value" or member in _REGISTERS)):
             return  # kept as it is: readers of these members take anything, and cut it
         if keyword == "required" and (self._action, problem.kind.property) in _STAND_INS:
             target = holder[member] if member is not None else payload
@@ -159,8 +163,6 @@ def _coerce(holder: Any, member: Any, types: list[str]) -> bool:
         holder[member] = str(value)
         return True
     if "integer" in types and not isinstance(value, bool):
-        if member in _REGISTERS and isinstance(value, str | float):
-            return True
         try:
             number = float(value)
             holder[member] = int(value) if isinstance(value, int) else int(number)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from decimal import Decimal
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
@@ -30,6 +29,7 @@ _CONNECTOR_LIMIT: Final = 10_000
 _PENDING_INTERVAL_S: Final = 60
 _ONLY_OF_ACCEPTED: Final = {"RemoteStartTransaction", "RemoteStopTransaction"}
 _TRIGGERS: Final = {"TriggerMessage", "ExtendedTriggerMessage"}
+_LONGEST_TAG: Final = 20  # characters of an IdToken (§7.28)
 _REGISTRATIONS: Final = {"accepted": "Accepted", "pending": "Pending", "rejected": "Rejected"}
 
 # What chargers report besides Core (§4.4, §4.5; security whitepaper §5), and what each is answered once it is stored.
@@ -150,17 +150,18 @@ class V16:
         return dict(answer)
 
     async def start_transaction(self, connection: Connection, payload: dict[str, Any], now: datetime) -> dict[str, Any]:
-        """§4.8: stored in any case, since the charger has begun; the token's state is in the answer."""
+        """§4.8: stored in any case, since the charger has begun, and would tell a start that was refused for ever; the
+        token's state when it began is in the answer, the same however often and late it is told."""
         started = await self._intake.start(
             _where(connection, payload),
             protocol=PROTOCOL,
             id_token=_token(payload, "idTag"),
-            meter_start_wh=_number(payload, "meterStart"),
+            meter_start_wh=read_number(payload.get("meterStart")),
             reported_at=payload.get("timestamp"),
             received_at=now,
             reservation_id=payload.get("reservationId"),
         )
-        info = id_tag_info(started.token, now, starting=True)
+        info = id_tag_info(started.token, started.begun_at, starting=True)
         return {"idTagInfo": info, "transactionId": started.transaction_id}
 
     async def status(self, connection: Connection, payload: dict[str, Any], now: datetime) -> dict[str, Any]:
@@ -189,7 +190,7 @@ class V16:
             connection.charger_id,
             transaction_id=transaction_id,
             id_token=tag,
-            meter_stop_wh=_number(payload, "meterStop"),
+            meter_stop_wh=read_number(payload.get("meterStop")),
             reason=_text(payload, "reason") or "Local",  # §4.10: an absent reason is Local
             reported_at=payload.get("timestamp"),
             received_at=now,
@@ -197,13 +198,16 @@ class V16:
         return {"idTagInfo": id_tag_info(facts, now)} if facts else {}
 
 
-def id_tag_info(facts: TokenFacts, now: datetime, *, starting: bool = False) -> dict[str, Any]:
-    """IdTagInfo (§7.27) of a token."""
-    info: dict[str, Any] = {"status": decide(facts, now, starting=starting)}
+def id_tag_info(facts: TokenFacts, at: datetime, *, starting: bool = False) -> dict[str, Any]:
+    """IdTagInfo (§7.27) of a token, as of a time; members in the standard's order."""
+    info: dict[str, Any] = {}
     if facts.valid_until is not None:
         info["expiryDate"] = _wire_time(facts.valid_until)
-    if facts.parent_token is not None:  # its group may stop the session, and use its reservations (§3.5, §4.10)
+    # Its group may stop the session, and use its reservations (§3.5, §4.10). Strict chargers throw away an answer with
+    # a longer name than the standard allows.
+    if facts.parent_token is not None and len(facts.parent_token) <= _LONGEST_TAG:
         info["parentIdTag"] = facts.parent_token
+    info["status"] = decide(facts, at, starting=starting)
     return info
 
 
@@ -229,13 +233,6 @@ def _text(payload: dict[str, Any], member: str, limit: int = 255) -> str | None:
 def _token(payload: dict[str, Any], member: str) -> str:
     """An id token as sent; compared without regard to case (§7.28). Longer than 20 is kept: it cannot be known."""
     return str(_need(payload, member))[:255]
-
-
-def _number(payload: dict[str, Any], member: str) -> Decimal:
-    number = read_number(_need(payload, member))
-    if number is None:
-        raise Violation("TypeConstraintViolation", f"{member} is not a number.")
-    return number
 
 
 def _where(connection: Connection, payload: dict[str, Any]) -> Where:

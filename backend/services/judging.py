@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from backend.database import SYSTEM, Database
-from backend.domain.plausibility import Decided, Decision, Facts, Judgement, Neighbour, Point, judge
+from backend.domain.plausibility import Decided, Decision, Facts, Judgement, Neighbour, Point, Previous, judge
 
 BATCH: Final = 200
 MAX_POINTS: Final = 20_000
@@ -54,12 +54,18 @@ def read_facts(row: dict[str, Any]) -> Facts:
         overlaps=tuple(map(_neighbour, row["overlaps"])),
         other_stops=tuple((_moment(at), Decimal(wh)) for at, wh in row["other_stops"]),
         decided=row["decided"] and _decided(row["decided"]),
+        registered_at=_moment(row["registered_at"]),
+        previous=row["previous"] and _previous(row["previous"]),
     )
 
 
 def _neighbour(row: dict[str, Any]) -> Neighbour:
     stopped_at = row["stopped_at"] and _moment(row["stopped_at"])
     return Neighbour(row["session_id"], row["transaction_id"], _moment(row["started_at"]), stopped_at)
+
+
+def _previous(row: dict[str, Any]) -> Previous:
+    return Previous(_moment(row["stopped_at"]), Decimal(row["meter_start_wh"]), Decimal(row["meter_stop_wh"]))
 
 
 def _decided(row: dict[str, Any]) -> Decided:

@@ -42,6 +42,17 @@ async def test_a_cpo_has_a_token_once_whatever_its_case(world: World) -> None:
     assert (national.status_code, national.json()["cpo_id"]) == (201, None)
 
 
+async def test_a_group_that_no_charger_could_be_told_is_refused(world: World) -> None:
+    client = await world.client("cpo_operator")
+    path, group = f"/api/id-tokens/{world.own.token_id}", "G" * 20
+    assert (await client.put(path, json={"parent_token": group})).json()["parent_token"] == group
+    for reply in (
+        await client.put(path, json={"parent_token": group + "G"}),
+        await client.post("/api/id-tokens", json={"token": "T", "parent_token": group + "G"}),
+    ):
+        assert (reply.status_code, reply.json()["errors"][0]["member"]) == (422, "parent_token")
+
+
 async def test_null_is_no_status(world: World) -> None:
     client = await world.client("cpo_operator")
     reply = await client.put(f"/api/id-tokens/{world.own.token_id}", json={"status": None})

@@ -15,12 +15,12 @@ SOON = timedelta(seconds=1)
 
 @pytest.fixture
 async def held(world: World) -> str:
-    """A session of the own CPO whose register went back by 1 kWh; its id. The others are judged with it."""
+    """A session of the own CPO whose register went back by 100 Wh; its id. The others are judged with it."""
     started, stopped = NOW - timedelta(hours=9), NOW - timedelta(hours=8)
     session = await world.add_session(
         world.own, started_at=started.isoformat(), start_received_at=(started + SOON).isoformat(),
         stopped_at=stopped.isoformat(), stop_received_at=(stopped + SOON).isoformat(),
-        meter_start_wh=9_000, meter_stop_wh=8_000, energy_wh=0,
+        meter_start_wh=900, meter_stop_wh=800, energy_wh=0,
     )  # fmt: skip
     await Judge(world.database, 7200).judge()
     return str(session["id"])
@@ -33,7 +33,7 @@ async def test_a_held_session_is_listed_with_evidence_and_proposal(world: World,
     assert (listed["total"], [item["id"] for item in listed["items"]]) == (1, [held])
     review = listed["items"][0]
     assert review["plausibility"] == review["review_reasons"] == ["register_back"]
-    assert review["evidence"]["falls"][0]["from_wh"] == 9_000
+    assert review["evidence"]["falls"][0]["from_wh"] == 900
     assert review["evidence"]["rated_power_w"] == 60_000
     assert (review["proposal"]["decision"], review["proposal"]["method"]) == ("void", "none")
     assert review == (await client.get(f"/api/sessions/{held}/review")).json()
@@ -58,7 +58,7 @@ async def test_an_administrator_corrects_and_everybody_reads_what_is_billed(worl
     assert answer.json() == (await client.post(f"/api/sessions/{held}/review", json=body)).json()
     session = (await client.get(f"/api/sessions/{held}")).json()
     assert (session["billing_state"], session["billable_energy_wh"]) == ("corrected", 4321.125)
-    assert (session["meter_stop_wh"], session["energy_wh"]) == (8_000, 0)
+    assert (session["meter_stop_wh"], session["energy_wh"]) == (800, 0)
 
 
 REFUSED: list[tuple[str, dict[str, Any], int, str]] = [

@@ -25,8 +25,9 @@ _encode = msgspec.json.Encoder().encode
 _INT64 = 2**63 - 1
 _PORTION = 50
 _LONGEST_TIME = 64  # characters that are kept of what a charger takes for a time
-# In place of a register with more digits than any meter has: the highest at the start, the lowest at the stop. The
-# register then falls, whatever the other end is: no energy, and the session is held (`register_back`).
+# In place of a register that nobody can read, or with more digits than any meter has: the highest at the start, the
+# lowest at the stop. The register then falls, whatever the other end is: no energy, and the session is held
+# (`register_back`).
 _UNREADABLE_START_WH = "9" * REGISTER_DIGITS
 _UNREADABLE_STOP_WH = "-" + "9" * REGISTER_DIGITS
 
@@ -52,11 +53,13 @@ class GateFacts(NamedTuple):
 
 
 class Started(NamedTuple):
-    """A stored session. `created` is False for a repeated StartTransaction."""
+    """A stored session. `created` is False for a repeated StartTransaction; `token`, and `begun_at`, as of which it is
+    judged, are then those of the first."""
 
     session_id: str
     transaction_id: int
     created: bool
+    begun_at: datetime
     token: TokenFacts
 
 
@@ -118,31 +121,34 @@ class Intake:
         return TokenFacts.of(facts)
 
     async def start(
-        self, where: Where, *, protocol: str, id_token: str, meter_start_wh: Decimal, reported_at: object,
+        self, where: Where, *, protocol: str, id_token: str, meter_start_wh: Decimal | None, reported_at: object,
         received_at: datetime, reservation_id: object = None,
     ) -> Started:  # fmt: skip
-        """A session began, now or long ago (offline history). Repeating it gives the same session."""
+        """A session began, now or long ago (offline history). Repeating it gives the same session.
+        `meter_start_wh` None: a register that nobody can read."""
         began = self._believed(where.charger_id, reported_at, received_at)
         row = {**where._asdict(), "protocol": protocol, "id_token": id_token, "reported_at": str(reported_at),
                "clock_trusted": began.trusted, "started_at": began.at, "received_at": received_at,
-               "meter_start_wh": fit(meter_start_wh, REGISTER_DIGITS) or _UNREADABLE_START_WH,
+               "meter_start_wh": _register(meter_start_wh) or _UNREADABLE_START_WH,
                "reservation_id": _int32(reservation_id)}  # fmt: skip
         [answer] = await self._lane.submit("starts", [row])
         self.quirks.began(where.charger_id, answer["transaction_id"])
         if not answer["created"]:
             self.quirks.note(where.charger_id, Quirk.REPEATED_START, f"StartTransaction of {reported_at} again")
         return Started(
-            answer["session_id"], answer["transaction_id"], answer["created"], TokenFacts.of(answer["token"])
-        )
+            answer["session_id"], answer["transaction_id"], answer["created"],
+            datetime.fromisoformat(answer["begun_at"]), TokenFacts.of(answer["token"]),
+        )  # fmt: skip
 
     async def stop(
-        self, charger_id: str, *, transaction_id: int, id_token: str | None, meter_stop_wh: Decimal,
+        self, charger_id: str, *, transaction_id: int, id_token: str | None, meter_stop_wh: Decimal | None,
         reason: str, reported_at: object, received_at: datetime,
     ) -> TokenFacts | None:  # fmt: skip
-        """A session ended. An unknown transaction is kept as an orphan. Returns facts of the stopping token."""
+        """A session ended. An unknown transaction is kept as an orphan. Returns facts of the stopping token.
+        `meter_stop_wh` None: a register that nobody can read."""
         row = {"charger_id": charger_id, "transaction_id": _int64(transaction_id) or 0, "id_token": id_token,
                "reported_at": str(reported_at)[:_LONGEST_TIME], "received_at": received_at,
-               "meter_stop_wh": fit(meter_stop_wh, REGISTER_DIGITS) or _UNREADABLE_STOP_WH,
+               "meter_stop_wh": _register(meter_stop_wh) or _UNREADABLE_STOP_WH,
                "stopped_at": self._believed(charger_id, reported_at, received_at).at,
                "stop_reason": reason}  # fmt: skip
         [answer] = await self._lane.submit("stops", [row])
@@ -215,3 +221,8 @@ def _int64(number: int | None) -> int | None:
 
 def _int32(number: object) -> int | None:
     return number if isinstance(number, int) and -(2**31) <= number < 2**31 else None
+
+
+def _register(number: Decimal | None) -> str | None:
+    """A register in Wh as exact text; None for one that is no meter's."""
+    return None if number is None else fit(number, REGISTER_DIGITS)

@@ -131,7 +131,8 @@ async def delete_charger(services: Services, caller: Writer, charger_id: Charger
 
 @router.post("/{charger_id}/approve", summary="Approve a discovered charger", responses=responses(404, 409))
 async def approve_charger(services: Services, caller: Approver, charger_id: ChargerId, body: Approval) -> Charger:
-    """Gives a discovered charger a station and lets it work. EMSV administrators only."""
+    """Gives a discovered charger, or one that was rejected, a station and lets it work. At another CPO's station the
+    former CPO keeps the history; what it had asked of the charger ends. EMSV administrators only."""
     return await services.chargers.approve(caller, charger_id, body.station_id)
 
 

@@ -77,7 +77,10 @@ class Campaign(Record):
         "`version`. `password_rotation`: none."
     )
     filter: CampaignFilter = Field(description="Which chargers are meant.")
-    canary_size: int = Field(description="Chargers of the first wave, taken among the connected ones; 0: no such wave.")
+    canary_size: int = Field(
+        description="Chargers of the first wave, taken among those that are connected and idle; 0: no such wave. The "
+        "next wave follows when one of them has done it; for those that could not be reached others are taken."
+    )
     wave_size: int | None = Field(description="Chargers of each further wave, if waves are counted.")
     wave_share: float | None = Field(description="Share of all chargers in each further wave, if they are measured so.")
     wave_pause_s: int = Field(description="Pause between two waves, in seconds.")
@@ -86,11 +89,14 @@ class Campaign(Record):
     only_idle: bool = Field(description="Whether a charger is begun at only while no session runs.")
     timeout_s: int = Field(
         description="Time for a charger to be reached, and again to finish, in seconds. A new password is finished "
-        "when the charger has connected with it; one that was only accepted (`reason`: `accepted`) is `unproven` after "
-        "that time, and a failure."
+        "when the charger has connected with it; one that was only accepted (`reason`: `accepted`), or whose answer "
+        "was lost (`unanswered`), is `unproven` after that time, and a failure."
     )
     state: CampaignState = Field(description="Where it stands.")
-    state_reason: str | None = Field(description="Why it is paused or aborted: `by_hand`, or which budget was used up.")
+    state_reason: str | None = Field(
+        description="Why it is paused or aborted: `by_hand`, which budget was used up, or `canary_unproven`: no canary "
+        "has done it; resuming begins the next wave all the same."
+    )
     wave: int = Field(description="The present wave, from 1; 0 before the start.")
     wave_count: int = Field(description="Number of waves; 0 before the start.")
     waiting: int = Field(description="Chargers whose turn has not come.")

@@ -162,14 +162,15 @@ class Chargers:
             raise Conflict(detail, code="charger_in_use") from error
 
     async def approve(self, caller: Caller, charger_id: str, station_id: str) -> Charger:
-        """Gives a discovered charger a station and lets it work.
+        """Gives a discovered charger, or one that was rejected, a station and lets it work. Another CPO's charger is
+        handed over: the former CPO keeps the history, and what it had asked of the charger ends.
 
         Raises Forbidden, NotFound (`charger_not_found`, `station_not_found`), Conflict
         (`charger_approval_conflict`).
         """
         _must_approve(caller.scope)
         arguments = {"p_charger_id": charger_id, "p_station_id": station_id}
-        # As the platform: the charger's connectors and connection belong to nobody until now.
+        # As the platform: what belongs to the charger belongs to nobody, or to another CPO, until now.
         await self._database.call("approve_charger", arguments, scope=caller.as_platform)
         return await self.get(caller.scope, charger_id)
 

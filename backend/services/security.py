@@ -20,7 +20,6 @@ from backend.services.commands import Command, Commands, Delivery
 from backend.services.pki.certificates import Certificate, Certificates
 from backend.services.records import Page, PageRequest, Record, given, own_rows, select_page
 
-_MOST_PENDING: Final = 5
 _LAST_EVENTS: Final = 20
 _BY_HAND_BYTES: Final = 20
 
@@ -103,6 +102,9 @@ class ChargerSecurity(BaseModel):
     has_password: bool = Field(description="Whether a Basic password is asked for.")
     password_changed_at: datetime | None = Field(description="Since when the present password is valid (UTC).")
     pending_passwords: list[PendingPassword] = Field(description="Passwords on their way, oldest first.")
+    passwords_full: bool = Field(
+        description="Whether so many are on their way that no further one can be sent before it has connected again."
+    )
     refusals: list[Refusal] = Field(description="Refused handshakes, by reason.")
     certificates: list[Certificate] = Field(description="Its certificates, newest first.")
     events: list[SecurityEvent] = Field(description="The last security events, newest first; at most 20.")
@@ -136,13 +138,13 @@ class Security:
     async def rotate_password(self, caller: Caller, charger_id: str, delivery: Delivery) -> Command:
         """Lets the OCPP server make a new password and send it; nobody else ever knows it (whitepaper A01).
 
-        Raises Conflict (`password_rotation_busy`) when five are on their way already, and as `Commands.enqueue`.
+        Raises Conflict (`password_rotation_busy`) when so many are on their way that none can make room, and as
+        `Commands.enqueue`.
         """
         security = await self.get(caller.scope, charger_id)
-        if len(security.pending_passwords) >= _MOST_PENDING:
-            raise Conflict(
-                "Five new passwords are on their way already; set one by hand.", code="password_rotation_busy"
-            )
+        if security.passwords_full:
+            detail = "Too many new passwords are on their way since it last connected; restart it, or set one by hand."
+            raise Conflict(detail, code="password_rotation_busy")
         payload = {"key": "AuthorizationKey", "value": HIDDEN}
         return await self._commands.enqueue(caller, charger_id, "ChangeConfiguration", payload, delivery)
 

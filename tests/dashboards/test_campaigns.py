@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from backend.database import SYSTEM, DirectDatabase
 from backend.services.campaigns import CampaignClock
 from tests.dashboards.conftest import ADMIN, OPERATOR, OTHER_ADMIN, Nation
-from tests.support.postgres import run_sync
+from tests.support.postgres import execute, run_sync
 from tests.support.rooms import panels, words
 
 Room = Callable[..., AppTest]
@@ -99,6 +99,20 @@ def test_a_draft_shows_whom_it_touches_and_starts_only_with_the_right_number(
     step(nation)
     text = words(room(ADMIN, "campaigns", campaign=draft["id"]).run())
     assert "Menunggu 3" in text
+    nation.post(ADMIN, f"/api/campaigns/{draft['id']}/abort", None)
+
+
+def test_a_campaign_whose_canaries_proved_nothing_says_what_resuming_does(
+    room: Room, nation: Nation, draft: dict[str, Any]
+) -> None:
+    nation.post(ADMIN, f"/api/campaigns/{draft['id']}/start", {"expected": 3})
+    late = "update public.campaigns set wave_began_at = wave_began_at - interval '1 day' where state = 'running'"
+    run_sync(execute(nation.dsn, late))
+    step(nation)
+    text = words(room(ADMIN, "campaigns", campaign=draft["id"]).run())
+    assert "Dijeda" in text
+    assert "Belum ada kenari yang berhasil" in text
+    assert "Lanjutkan tetap memulai gelombang berikutnya" in text
     nation.post(ADMIN, f"/api/campaigns/{draft['id']}/abort", None)
 
 

@@ -20,7 +20,9 @@ from backend.domain.caller import Caller
 from backend.services.campaigns import Campaign, CampaignClock
 from backend.services.directory import Directory, build_directory
 from simulator import SimulatedCharger
+from tests.flows.raw import basic
 from tests.flows.running import CPO, Running
+from tests.flows.test_commands import connected
 from tests.support.servers import ROOT, SECRET
 from tests.support.waiting import eventually_found
 
@@ -129,3 +131,32 @@ def _worker(platform: Running) -> subprocess.Popen[bytes]:
         [sys.executable, "-m", "backend.worker"], cwd=ROOT, env=env | given, stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
+
+
+async def test_a_charger_that_returns_at_once_with_its_new_password_had_failed(
+    platform: Running, services: Directory
+) -> None:
+    password = b"the old password"
+    await platform.register("CP-21", password=password)
+    values = {
+        "name": "New passwords", "kind": "password_rotation", "parameters": {}, "filter": {"charger_ids": ["CP-21"]},
+        "canary_size": 0, "wave_size": 4, "wave_share": None, "wave_pause_s": 0, "max_failures": 0,
+        "max_failed_share": None, "only_idle": True, "timeout_s": 600,
+    }  # fmt: skip
+    clock = CampaignClock(platform.database, "http://127.0.0.1:1")
+    async with platform.plugged("CP-21", additional_headers=basic("CP-21", password)) as charger:
+        await charger.boot()
+        await connected(platform, "CP-21")
+        draft = await services.campaigns.create(PLATFORM, values, CPO)
+        campaign = await services.campaigns.start(PLATFORM, draft.id, 1)
+        await clock.advance()
+        _message_id, payload = await charger.asked("ChangeConfiguration")
+        charger.connection.transport.abort()  # it uses the new password at once; its answer is lost
+        await platform.until("select 1 from public.commands where status = 'timed_out' and answered_at is not null")
+    await clock.advance()
+    waited_for = await services.campaigns.get(SYSTEM, campaign.id)
+    assert (waited_for.state, waited_for.running, waited_for.failed) == ("running", 1, 0)
+    new = bytes.fromhex(payload["value"])
+    async with platform.plugged("CP-21", additional_headers=basic("CP-21", new)):
+        done = await run_until(platform, services, campaign, "finished", "paused")
+    assert (done.state, done.succeeded) == ("finished", 1)

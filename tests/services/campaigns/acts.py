@@ -65,13 +65,36 @@ async def answer(
         if row["key"] == "AuthorizationKey":
             expected = {"p_command_id": str(row["id"]), "p_password_hash": new_hash(row["charger_id"])}
             assert await store.call("expect_password", expected, scope=SYSTEM)
-        word = "Accepted" if outcome == "accepted" else "Rejected"
-        settled = {"p_id": str(row["id"]), "p_status": outcome, "p_response": {"status": word}, "p_error_code": None,
-                   "p_error_description": None, "p_expects_effect": False}  # fmt: skip
+        word = {"accepted": "Accepted", "rejected": "Rejected"}.get(outcome)
+        settled = {"p_id": str(row["id"]), "p_status": outcome, "p_response": word and {"status": word},
+                   "p_error_code": None, "p_error_description": None, "p_expects_effect": False}  # fmt: skip
         await store.call("settle_command", settled, scope=SYSTEM)
         if use and outcome == "accepted" and row["key"] == "AuthorizationKey":
             await connect(store, row["charger_id"], password_hash=new_hash(row["charger_id"]))
     return sorted(row["charger_id"] for row in rows)
+
+
+async def busy(owner: asyncpg.Connection[Any], *identities: str) -> None:
+    """A car begins to charge."""
+    for identity in identities:
+        await owner.execute(
+            "insert into public.sessions (charger_id, evse_id, connector_id, protocol, id_token, start_key, "
+            "started_at, start_received_at, meter_start_wh) values ($1, 1, 1, 'ocpp1.6', 'T', $1, now(), now(), 0)",
+            identity,
+        )  # fmt: skip
+
+
+async def leave(owner: asyncpg.Connection[Any], *identities: str) -> None:
+    """They lose their sockets."""
+    await owner.execute(
+        "update public.connections set disconnected_at = now() where charger_id = any ($1::text[])", list(identities)
+    )
+
+
+async def over(owner: asyncpg.Connection[Any]) -> None:
+    """The time-out of the campaigns' chargers passes."""
+    await owner.execute("update public.campaigns set wave_began_at = wave_began_at - interval '11 minutes'")
+    await owner.execute("update public.campaign_targets set begun_at = begun_at - interval '11 minutes'")
 
 
 async def results(services: Directory, campaign: Campaign) -> dict[str, Target]:

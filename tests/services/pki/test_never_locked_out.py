@@ -197,6 +197,22 @@ def test_a_charger_with_the_root_of_somebody_else_was_sent_to_a_port_that_it_can
     assert runner.run(live()) == 1
 
 
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_the_password_that_arrived_makes_no_room_for_many_that_were_lost(
+    transport: str, dsn: str, postgrest: PostgREST, runner: asyncio.Runner
+) -> None:
+    lost = [("rotate", "lost")] * 25
+    way = [("rotate", "accepted"), ("rise", "accepted"), ("connect", ""), ("rotate", "unanswered"), *lost,
+           ("vanish", ""), ("connect", ""), *lost]  # fmt: skip
+
+    async def live() -> list[dict[str, Any]]:
+        async with opened(transport, dsn, postgrest) as bench:
+            await bench.play(way)
+            return await bench.store.select("charger_keys", scope=SYSTEM)
+
+    assert len(runner.run(live())) == 25  # any of those sent since it came may have arrived; none of those before
+
+
 class opened:
     """A bench over one transport, with its CPO."""
 

@@ -98,10 +98,12 @@ async def test_those_that_live_are_listed_apart_with_the_zone_of_their_station(
     over = (await client.post(PATH, json=wish(world))).json()
     await settle(world, over["command_id"], "rejected", "Occupied")
     live = (await client.post(PATH, json=wish(world))).json()
-    answers = [(await client.get(PATH, params={"live": word})).json()["items"] for word in ("true", "false")]
+    living, ended = [(await client.get(PATH, params={"live": word})).json()["items"] for word in ("true", "false")]
     station = (await client.get(f"/api/stations/{world.own.station_id}")).json()
 
-    assert [[row["id"] for row in rows] for rows in answers] == [[live["id"]], [over["id"]]]
+    assert (living[0]["id"], ended[0]["id"]) == (live["id"], over["id"])
+    assert {row["status"] for row in living} == {"requested"}
+    assert not {row["status"] for row in ended} & {"requested", "active"}
     assert (live["station_name"], live["station_timezone"]) == (station["name"], station["timezone"])
 
 

@@ -77,7 +77,7 @@ async def send_local_list(
 ) -> ListOrder:
     """Makes the list of the CPO's id tokens, in parts if need be, and sends them one after another (SendLocalList).
 
-    A version mismatch is mended once with a full list.
+    A version mismatch, and a change that failed, are mended once with a full list.
     """
     wish = ListWish(body.mode, body.max_entries, body.max_per_message)
     return await services.local_lists.send(caller, charger_id, wish, body.delivery(idempotency_key))

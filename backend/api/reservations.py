@@ -44,8 +44,12 @@ class ReservationFilters:
             str | None, Query(max_length=255, description="Only for this id token, without regard to case.")
         ] = None,
         status: Annotated[ReservationStatus | None, Query(description="Only in this status.")] = None,
+        live: Annotated[
+            bool | None,
+            Query(description="Only those that may still be used (`requested`, `active`); false: the others."),
+        ] = None,
     ) -> None:
-        self.wanted = ReservationFilter(charger_id=charger_id, id_token=id_token, status=status)
+        self.wanted = ReservationFilter(charger_id=charger_id, id_token=id_token, status=status, live=live)
 
 
 @router.get("", summary="List reservations")
@@ -82,6 +86,9 @@ async def cancel_reservation(
     options: Annotated[DeliveryOptions, Depends()],
     idempotency_key: IdempotencyKey = None,
 ) -> CommandAnswer:
-    """Asks the charger (CancelReservation); the reservation ends when it says yes."""
+    """Asks the charger (CancelReservation); the reservation ends when it says yes.
+
+    One that waits to be sent is taken back at once and never sent: the answer is its ReserveNow, which has expired.
+    """
     delivery = options.delivery(idempotency_key)
     return CommandAnswer(command=await services.reservations.cancel(caller, reservation_id, delivery))

@@ -66,12 +66,15 @@ class ListOrder(Record):
     id: str = Field(description="Identifier (UUID).")
     mode: ListMode = Field(description="`full` or `differential`.")
     reason: str = Field(
-        description="`asked`, `automatic` (kept in step), or `version_mismatch` (sent in full because of one)."
+        description="`asked`, `automatic` (kept in step), `version_mismatch` or `failed` (sent in full because the "
+        "charger held another version, or could not take a change)."
     )
     status: str = Field(
         description="`sending`, then `accepted`, `rejected` or `unanswered`; `unchanged`: there was nothing to send."
     )
-    answer: str | None = Field(description="The charger's last word, or what went wrong.")
+    answer: str | None = Field(
+        description="The charger's last word, or what went wrong (`local_list_too_long`: not sent at all)."
+    )
     last_version: int | None = Field(description="Version of the list after the last part.")
     entry_count: int = Field(description="Entries to set or remove.")
     parts: list[dict[str, Any]] = Field(description="Payloads of SendLocalList, in OCPP's member names.")

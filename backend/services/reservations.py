@@ -31,6 +31,8 @@ class ReservationStatus(StrEnum):
 
 LIVE = frozenset({ReservationStatus.REQUESTED, ReservationStatus.ACTIVE})
 """What may still be used or cancelled."""
+WITHDRAWN = "withdrawn"
+"""The reason of one that was taken back before it was sent."""
 
 
 class Reservation(Record):
@@ -39,6 +41,8 @@ class Reservation(Record):
     id: str = Field(description="Identifier (UUID).")
     cpo_id: str | None = Field(description="CPO of the charger.")
     charger_id: str = Field(description="OCPP identity of the charger.")
+    station_name: str | None = Field(description="Name of the charger's station.")
+    station_timezone: str | None = Field(description="IANA time zone of the station.")
     reservation_id: int = Field(description="Number of the reservation on the wire.")
     connector_id: int = Field(description="Connector as numbered on the charger; 0: any of them.")
     id_token: str = Field(description="Id token it is kept for.")
@@ -50,7 +54,8 @@ class Reservation(Record):
     )
     reason: str | None = Field(
         description="Why it ended: the charger's word (`Faulted`, `Occupied`, `Unavailable`, `Rejected`, or an error "
-        "code), `replaced` (by the same number), `not_sent`; `no_answer` while it is open whether the charger took it."
+        "code), `replaced` (by the same number), `withdrawn` (before it was sent), `not_sent`; `no_answer` while it is "
+        "open whether the charger took it."
     )
     cancel_answer: str | None = Field(description="The charger's word on the last request to cancel it.")
     session_id: str | None = Field(description="Session that used it.")
@@ -69,6 +74,7 @@ class ReservationFilter:
     charger_id: str | None = None
     id_token: str | None = None
     status: ReservationStatus | None = None
+    live: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,18 +103,19 @@ class Reservations:
                 ("charger_id", "eq", wanted.charger_id),
                 ("token_key", "eq", wanted.id_token and wanted.id_token.lower()),
                 ("status", "eq", wanted.status),
+                ("live", "eq", wanted.live),
             ),
         ]
         order = [("created_at", "desc"), ("id", "desc")]
         return await select_page(
-            self._database, "reservations", Reservation, page, scope=scope, where=where, order=order
+            self._database, "reservation_details", Reservation, page, scope=scope, where=where, order=order
         )
 
     async def get(self, scope: Scope, reservation_id: str) -> Reservation:
         """One reservation. Raises NotFound (`reservation_not_found`), also for a foreign one."""
         where = [("id", "eq", reservation_id), *own_rows(scope)]
         rows = await self._database.select(
-            "reservations", scope=scope, columns=Reservation.columns(), where=where, limit=1
+            "reservation_details", scope=scope, columns=Reservation.columns(), where=where, limit=1
         )
         if not rows:
             raise NotFound("There is no such reservation.", code="reservation_not_found")
@@ -135,14 +142,25 @@ class Reservations:
         return await self.get(caller.scope, str(made))
 
     async def cancel(self, caller: Caller, reservation_id: str, delivery: Delivery) -> Command:
-        """Asks the charger to end a reservation; one that it has cancelled already gives that command again.
+        """Ends a reservation: one that was not sent yet is taken back, of another the charger is asked.
 
-        Raises NotFound (`reservation_not_found`), Conflict (`reservation_ended`), and as `Commands.enqueue`.
+        Returns the command that tells of it: ReserveNow, which expires, or CancelReservation; of one that is cancelled
+        already the same again. Raises NotFound (`reservation_not_found`), Conflict (`reservation_ended`), and as
+        `Commands.enqueue`.
         """
         found = await self.get(caller.scope, reservation_id)
+        if found.status in LIVE and await self._withdraw(caller.scope, reservation_id):
+            return await self._commands.get(caller.scope, str(found.command_id))
         if found.status in LIVE:
             payload = {"reservationId": found.reservation_id}
             return await self._commands.enqueue(caller, found.charger_id, "CancelReservation", payload, delivery)
-        if found.status == ReservationStatus.CANCELLED and found.cancel_command_id:
-            return await self._commands.get(caller.scope, found.cancel_command_id)
+        told_by = found.command_id if found.reason == WITHDRAWN else found.cancel_command_id
+        if found.status == ReservationStatus.CANCELLED and told_by:
+            return await self._commands.get(caller.scope, told_by)
         raise Conflict(f"The reservation is over ({found.status}).", code="reservation_ended")
+
+    async def _withdraw(self, scope: Scope, reservation_id: str) -> bool:
+        withdrawn: bool = await self._database.call(
+            "withdraw_reservation", {"p_reservation_id": reservation_id}, scope=scope
+        )
+        return withdrawn

@@ -89,6 +89,16 @@ def all_reviews(viewer: Viewer, filters: dict[str, Any]) -> Answer:
     return read(viewer, "/api/sessions/reviews", cap=EXPORT_CAP, **filters)
 
 
+def all_local_lists(viewer: Viewer) -> Answer:
+    """For the export: up to EXPORT_CAP rows."""
+    return read(viewer, "/api/local-lists", cap=EXPORT_CAP)
+
+
+def all_reservations(viewer: Viewer, filters: dict[str, Any]) -> Answer:
+    """For the export: up to EXPORT_CAP rows."""
+    return read(viewer, "/api/reservations", cap=EXPORT_CAP, **filters)
+
+
 def id_tokens(viewer: Viewer) -> list[Row]:
     """Active tokens to start a session with."""
     return [row for row in read(viewer, "/api/id-tokens", cap=LIST_CAP).items if row["status"] == "active"]

@@ -3,23 +3,29 @@
 import streamlit as st
 from markupsafe import Markup
 
-from dashboards.common import desk, door
+from dashboards.common import desk, door, pager
 from dashboards.common import formats as f
 from dashboards.common.api import ApiDown, ApiRefused
 from dashboards.common.choices import dropdown, param
 from dashboards.common.desk import find, read
 from dashboards.common.frame import live
 from dashboards.common.panel import ago, draw, link
-from dashboards.common.texts import t
+from dashboards.common.texts import known, t
 from dashboards.common.viewer import Viewer, require_viewer
-from dashboards.common.widgets import as_of, empty, failed, line
+from dashboards.common.widgets import as_of, csv_bytes, empty, line, refusal_words
 from dashboards.cpo import data, deeds
 from dashboards.cpo.deeds import Deed, Row
 
 COLUMNS = ("charger", "version", "reported", "entries", "differs", "sync")
 ORDERS = ("mode", "reason", "status", "version", "entries", "parts", "asked", "at")
 ENTRIES = ("token", "status", "until", "group")
+PAGE_ROWS = 50
+CSV_COLUMNS = (
+    "charger_id", "version", "accepted_at", "reported_version", "reported_at", "entry_count", "differs_by", "sync_on",
+    "max_entries", "max_per_message",
+)  # fmt: skip
 SYNC = {"cpo": None, "on": True, "off": False}
+_REFUSED = "lists_refused"
 
 
 def choose(viewer: Viewer) -> None:
@@ -30,11 +36,13 @@ def room(viewer: Viewer) -> None:
     """One charger, or all that have a list."""
     if charger_id := param("charger"):
         return one(viewer, charger_id)
-    answer = read(viewer, "/api/local-lists", limit=200)
+    trail = pager.trail("lists", None)
+    answer = read(viewer, "/api/local-lists", cursor=trail[-1], limit=PAGE_ROWS)
     if not answer.items:
         return empty("lists.empty", key="no_lists")
     draw(as_of(answer), "as_of")
     draw(deeds.grid("lists", COLUMNS, [_line(row) for row in answer.items]), "lists")
+    pager.turn("lists", trail, answer.data.get("next_cursor"), words=("page.previous", "page.next"))
 
 
 def _line(row: Row) -> Markup:
@@ -77,7 +85,8 @@ def one(viewer: Viewer, charger_id: str) -> None:
         empty("lists.no_orders", key="no_orders")
     if row["entries"]:
         st.subheader(t("lists.entries"))
-        draw(deeds.grid("lists", ENTRIES, [_entry(entry, viewer) for entry in row["entries"]]), "entries")
+        zone = charger.data["station_timezone"]
+        draw(deeds.grid("lists", ENTRIES, [_entry(entry, zone, viewer) for entry in row["entries"]]), "entries")
 
 
 def _buttons(viewer: Viewer, charger_id: str, reason: str | None, row: Row) -> None:
@@ -97,39 +106,55 @@ def _buttons(viewer: Viewer, charger_id: str, reason: str | None, row: Row) -> N
 
 
 def _settings(viewer: Viewer, charger_id: str, row: Row) -> None:
-    now = next(name for name, value in SYNC.items() if value is row["sync"])
-    choice = st.segmented_control(
-        t("lists.sync"), list(SYNC), default=now, format_func=lambda code: t(f"lists.sync_{code}"), required=True,
-        key=f"sync_{charger_id}", disabled=not viewer.may("local_lists:write"), help=t("lists.sync_help"),
+    key = f"sync_{charger_id}"
+    # As the API has it now: another tab may have changed it, and this one must not put it back.
+    st.session_state[key] = next(name for name, value in SYNC.items() if value is row["sync"])
+    st.segmented_control(
+        t("lists.sync"), list(SYNC), format_func=lambda code: t(f"lists.sync_{code}"), required=True, key=key,
+        disabled=not viewer.may("local_lists:write"), help=t("lists.sync_help"),
+        on_change=_set_sync, args=(viewer, charger_id, key),
     )  # fmt: skip
-    if choice and choice != now:
-        change(viewer, f"/api/chargers/{charger_id}/local-list", {"sync": SYNC[choice]})
+    _refused(key)
 
 
-def change(viewer: Viewer, path: str, body: Row) -> None:
-    """Stores a setting."""
+def _set_sync(viewer: Viewer, charger_id: str, key: str) -> None:
+    """A person chose."""
+    if viewer.may("local_lists:write"):
+        change(viewer, key, f"/api/chargers/{charger_id}/local-list", {"sync": SYNC[st.session_state[key]]})
+
+
+def change(viewer: Viewer, place: str, path: str, body: Row) -> None:
+    """Stores a setting. What is drawn next is what the API has; a refusal is kept for `_refused(place)`."""
+    st.session_state.pop(_REFUSED, None)
     try:
         viewer.api.call("PUT", path, body=body)
     except ApiDown:
-        st.error(t("api.down.change"), icon=":material/cloud_off:")
+        st.session_state[_REFUSED] = (place, t("api.down.change"))
     except ApiRefused as refusal:
-        failed(refusal)
-    else:
-        desk.forget()
+        st.session_state[_REFUSED] = (place, refusal_words(refusal))
+    desk.forget()
+
+
+def _refused(place: str) -> None:
+    """Why the last change was not stored; kept until the next one, for this region is drawn every few seconds."""
+    where, words = st.session_state.get(_REFUSED) or (None, "")
+    if where == place:
+        st.error(words, icon=":material/block:")
 
 
 def _order(order: Row) -> Markup:
-    status = t(f"lists.status.{order['status']}")
+    status, answer = t(f"lists.status.{order['status']}"), order["answer"]
+    words = t(f"lists.answer.{answer}") if known(f"lists.answer.{answer}") else answer
     return line(
         t(f"lists.mode.{order['mode']}"), t(f"lists.reason.{order['reason']}"),
-        f"{status} ({order['answer']})" if order["answer"] not in (None, "Accepted") else status,
+        f"{status} ({words})" if answer not in (None, "Accepted") else status,
         version(order["last_version"]), order["entry_count"], f"{order['parts_sent']} / {len(order['parts'])}",
         order["requested_by_name"] or t("receipt.platform"), ago(order["created_at"]),
     )  # fmt: skip
 
 
-def _entry(entry: Row, viewer: Viewer) -> Markup:
-    until = f.when(entry["expires_at"], None, viewer.language) if entry["expires_at"] else "–"
+def _entry(entry: Row, zone: str | None, viewer: Viewer) -> Markup:
+    until = f.when(entry["expires_at"], zone, viewer.language) if entry["expires_at"] else "–"
     return line(entry["id_token"], entry["status"], until, entry["parent_token"] or "–")
 
 
@@ -143,14 +168,36 @@ def rules(viewer: Viewer) -> None:
     st.subheader(t("lists.rules"))
     locked = not viewer.may("cpo_settings:write")
     for name in ("concurrent_sessions", "local_list_sync"):
-        wanted = st.toggle(t(f"lists.{name}"), value=found.data[name], key=f"rule_{name}", disabled=locked,
-                           help=t("order.no.role") if locked else t(f"lists.{name}_help"))  # fmt: skip
-        if wanted != found.data[name]:
-            change(viewer, f"/api/cpos/{viewer.cpo_id}", {name: wanted})
+        st.session_state[f"rule_{name}"] = found.data[name]
+        st.toggle(t(f"lists.{name}"), key=f"rule_{name}", disabled=locked, on_change=_set_rule, args=(viewer, name),
+                  help=t("order.no.role") if locked else t(f"lists.{name}_help"))  # fmt: skip
+    _refused("rules")
+
+
+def _set_rule(viewer: Viewer, name: str) -> None:
+    """A person chose."""
+    if viewer.may("cpo_settings:write"):
+        change(viewer, "rules", f"/api/cpos/{viewer.cpo_id}", {name: st.session_state[f"rule_{name}"]})
+
+
+def export(viewer: Viewer) -> None:
+    """All lists, whatever page is open."""
+    st.download_button(
+        t("lists.export"),
+        lambda: csv_bytes(data.all_local_lists(viewer).items, CSV_COLUMNS),
+        file_name="uniev-local-lists.csv",
+        mime="text/csv",
+        icon=":material/download:",
+        help=t("lists.export_help", n=f.number(data.EXPORT_CAP, viewer.language)),
+        key="csv_lists",
+        on_click="ignore",
+    )
 
 
 deeds.ask_if_pressed()
 st.title(t("cpo.local_lists.title"))
 choose(require_viewer(door.CPO))
 live(door.CPO, room, every=5)
+if not param("charger"):
+    export(require_viewer(door.CPO))
 rules(require_viewer(door.CPO))

@@ -1,28 +1,34 @@
 """Reservations: what is kept free now and until when, a new one, and what became of the earlier ones."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import streamlit as st
 from markupsafe import Markup
 
-from dashboards.common import door
+from dashboards.common import door, pager
 from dashboards.common import formats as f
 from dashboards.common.api import ApiDown
-from dashboards.common.choices import chips
+from dashboards.common.choices import chips, param
 from dashboards.common.desk import read
 from dashboards.common.frame import live
 from dashboards.common.panel import draw, link
-from dashboards.common.texts import t
+from dashboards.common.texts import known, t
 from dashboards.common.viewer import Viewer, require_viewer
-from dashboards.common.widgets import as_of, empty, line
+from dashboards.common.widgets import as_of, csv_bytes, empty, line
 from dashboards.cpo import data, deeds
 from dashboards.cpo.deeds import Deed, Row
 
 STATES = ("requested", "active", "used", "expired", "cancelled", "rejected")
 LIVE = ("requested", "active")
-SHOWN = 100
+PAGE_ROWS = 50
 COLUMNS = ("number", "charger", "token", "state", "until", "asked")
 MINUTES = (15, 30, 60, 120, 240)
+CSV_COLUMNS = (
+    "id", "reservation_id", "station_name", "station_timezone", "charger_id", "connector_id", "id_token",
+    "parent_token", "status", "reason", "cancel_answer", "session_id", "other_session_id", "requested_by_name",
+    "created_at", "expires_at", "ended_at",
+)  # fmt: skip
 
 
 def new(viewer: Viewer) -> None:
@@ -41,7 +47,11 @@ def new(viewer: Viewer) -> None:
         )
         token = three.selectbox(t("reservations.column.token"), list(tokens), index=None, key="reserve_token")
         minutes = four.selectbox(
-            t("reservations.minutes"), MINUTES, index=1, format_func=lambda n: f"{n} min", key="reserve_minutes"
+            t("reservations.minutes"),
+            MINUTES,
+            index=1,
+            format_func=lambda n: f.duration(n * 60, viewer.language),
+            key="reserve_minutes",
         )
         pressed = st.button(
             t("reservations.ask"),
@@ -64,19 +74,35 @@ def new(viewer: Viewer) -> None:
                 st.toast(t("reservations.sent"), icon=":material/check:")
 
 
+def filter_bar() -> None:
+    chips("status", t("reservations.column.state"), STATES, lambda code: t(f"reservations.state.{code}"))
+
+
+def filters() -> dict[str, Any]:
+    """The query of the API that the filter stands for."""
+    status = param("status")
+    return {"status": status} if status in STATES else {}
+
+
 def listing(viewer: Viewer) -> None:
-    status = chips("status", t("reservations.column.state"), STATES, lambda code: t(f"reservations.state.{code}"))
-    answer = read(viewer, "/api/reservations", status=status, limit=SHOWN)
-    if not answer.items:
-        return empty("reservations.nothing" if status else "reservations.empty", key="no_reservations")
+    """What is kept now stands first; below it, page by page, what is over. A state that is chosen is listed alone."""
+    wanted = filters()
+    trail = pager.trail("reservations", wanted)
+    kept = read(viewer, "/api/reservations", live=True, limit=PAGE_ROWS) if not wanted else None
+    answer = read(viewer, "/api/reservations", **(wanted or {"live": False}), cursor=trail[-1], limit=PAGE_ROWS)
+    if not answer.items and not (kept and kept.items):
+        return empty("reservations.nothing" if wanted else "reservations.empty", key="no_reservations")
     draw(as_of(answer), "as_of")
-    for row in answer.items:
+    for row in (*(kept.items if kept else ()), *answer.items):
         if row["status"] in LIVE:
             _kept(row, viewer)
+    if kept and kept.data.get("next_cursor"):
+        st.caption(t("reservations.more", n=PAGE_ROWS))
     over = [_line(row, viewer) for row in answer.items if row["status"] not in LIVE]
     if over:
         st.subheader(t("reservations.over"))
         draw(deeds.grid("reservations", COLUMNS, over), "over")
+    pager.turn("reservations", trail, answer.data.get("next_cursor"))
 
 
 def _kept(row: Row, viewer: Viewer) -> None:
@@ -112,7 +138,8 @@ def _line(row: Row, viewer: Viewer) -> Markup:
     used = link("session", t("reservations.session"), session=row["session_id"]) if row["session_id"] else ""
     return line(
         row["reservation_id"], _where(row), row["id_token"], Markup("{} {}").format(_state(row), used),
-        f.when(row["expires_at"], None, viewer.language), row["requested_by_name"] or t("receipt.platform"),
+        f.when(row["expires_at"], row["station_timezone"], viewer.language),
+        row["requested_by_name"] or t("receipt.platform"),
     )  # fmt: skip
 
 
@@ -122,8 +149,10 @@ def _where(row: Row) -> Markup:
 
 
 def _state(row: Row) -> str:
-    word = t(f"reservations.state.{row['status']}")
-    return f"{word} ({row['reason']})" if row["reason"] else word
+    word, reason = t(f"reservations.state.{row['status']}"), row["reason"]
+    if not reason:
+        return word
+    return f"{word} ({t(f'reservations.reason.{reason}') if known(f'reservations.reason.{reason}') else reason})"
 
 
 def _other(row: Row) -> Markup:
@@ -134,9 +163,26 @@ def _other(row: Row) -> Markup:
     )
 
 
+def export(viewer: Viewer) -> None:
+    """What the filter leaves, of all pages; the filter is that of the moment the button was drawn."""
+    wanted = filters()
+    st.download_button(
+        t("reservations.export"),
+        lambda: csv_bytes(data.all_reservations(viewer, wanted).items, CSV_COLUMNS),
+        file_name="uniev-reservations.csv",
+        mime="text/csv",
+        icon=":material/download:",
+        help=t("reservations.export_help", n=f.number(data.EXPORT_CAP, viewer.language)),
+        key="csv_reservations",
+        on_click="ignore",
+    )
+
+
 deeds.ask_if_pressed()
 st.title(t("cpo.reservations.title"))
 person = require_viewer(door.CPO)
 if person.may("reservations:write"):
     new(person)
+filter_bar()
 live(door.CPO, listing, every=5)
+export(person)

@@ -80,6 +80,33 @@ async def test_a_reservation_is_cancelled_once(client: httpx.AsyncClient, world:
     assert (await client.get(f"{PATH}/{made['id']}")).json()["status"] == "cancelled"
 
 
+async def test_one_that_was_not_sent_could_not_be_taken_back(world: World) -> None:
+    client = await world.client("cpo_operator")  # the charger is offline
+    made = (await client.post(PATH, json=wish(world, queue=True))).json()
+    first, again = [await client.delete(f"{PATH}/{made['id']}") for _ in range(2)]
+    command = first.json()["command"]
+
+    assert (first.status_code, again.json()) == (202, first.json())
+    assert (command["id"], command["action"], command["status"]) == (made["command_id"], "ReserveNow", "expired")
+    ended = (await client.get(f"{PATH}/{made['id']}")).json()
+    assert (ended["status"], ended["reason"]) == ("cancelled", "withdrawn")
+
+
+async def test_those_that_live_are_listed_apart_with_the_zone_of_their_station(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    over = (await client.post(PATH, json=wish(world))).json()
+    await settle(world, over["command_id"], "rejected", "Occupied")
+    live = (await client.post(PATH, json=wish(world))).json()
+    living, ended = [(await client.get(PATH, params={"live": word})).json()["items"] for word in ("true", "false")]
+    station = (await client.get(f"/api/stations/{world.own.station_id}")).json()
+
+    assert (living[0]["id"], ended[0]["id"]) == (live["id"], over["id"])
+    assert {row["status"] for row in living} == {"requested"}
+    assert not {row["status"] for row in ended} & {"requested", "active"}
+    assert (live["station_name"], live["station_timezone"]) == (station["name"], station["timezone"])
+
+
 async def test_what_is_over_cannot_be_cancelled(client: httpx.AsyncClient, world: World) -> None:
     made = (await client.post(PATH, json=wish(world))).json()
     await settle(world, made["command_id"], "rejected", "Occupied")

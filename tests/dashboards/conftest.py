@@ -41,6 +41,10 @@ class Nation:
         """A change in the name of this person."""
         return self._ask(email, "POST", path, json=body)
 
+    def put(self, email: str, path: str, body: Any) -> Any:
+        """A setting in the name of this person."""
+        return self._ask(email, "PUT", path, json=body)
+
     def _ask(self, email: str, method: str, path: str, **options: Any) -> Any:
         token = sign_in(self.api_url, email)["access_token"]
         bearer = {"Authorization": f"Bearer {token}"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,11 +10,14 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboards.common import door
+from dashboards.common import desk, door
+from dashboards.common.api import Api, ApiRefused
 from dashboards.common.sessions import session_key
 from dashboards.cpo.schedule_chart import steps
 from tests.dashboards.conftest import ADMIN, OPERATOR, OTHER_ADMIN, Nation
+from tests.support.postgres import execute, run_sync
 from tests.support.rooms import panels, sign_in, words
+from tests.support.servers import ROOT
 
 Room = Callable[..., AppTest]
 ROOMS = ("reservations", "local_lists", "charging_profiles")
@@ -70,6 +74,10 @@ def _cancel_dialog() -> None:
 
 def test_a_refused_change_is_said_in_words_and_the_dialog_stays(room: Room, nation: Nation) -> None:
     made = reserve(nation, "STAYS")
+    run_sync(execute(nation.dsn, f"""
+        update public.commands set status = 'accepted' where id = '{made['command_id']}';
+        update public.reservations set status = 'active' where id = '{made['id']}'
+    """))  # fmt: skip # noqa: S608
     room(ADMIN)  # points this process at the API
     app = AppTest.from_function(_cancel_dialog, default_timeout=20)
     login = sign_in(nation.api_url, OPERATOR)
@@ -79,7 +87,7 @@ def test_a_refused_change_is_said_in_words_and_the_dialog_stays(room: Room, nati
     app.button(key="deed_confirm").click().run()
     assert not app.exception
     assert "luring" in words(app)
-    assert nation.get(ADMIN, f"/api/reservations/{made['id']}")["status"] == "requested"
+    assert nation.get(ADMIN, f"/api/reservations/{made['id']}")["status"] == "active"
 
 
 def test_the_reservations_of_another_cpo_are_not_here(room: Room, nation: Nation) -> None:
@@ -107,6 +115,113 @@ def test_a_list_shows_what_differs_and_offers_what_is_possible(room: Room, natio
     assert app.button(key="deed_list_full_list").disabled  # offline
     assert "Setelah memblokir token" in text
     assert charger in everything(room(ADMIN, "local_lists").run())
+
+
+def test_a_page_that_stood_open_put_back_what_another_changed(room: Room, nation: Nation) -> None:
+    charger = charger_of(nation)
+    path = f"/api/chargers/{charger}/local-list"
+    nation.put(ADMIN, path, {"sync": None})
+    mine, theirs = (room(OPERATOR, "local_lists", charger=charger).run() for _ in range(2))
+    theirs.segmented_control(key=f"sync_{charger}").set_value("on").run()
+    assert nation.get(ADMIN, path)["sync"] is True
+    desk.forget()
+    mine.run()
+    assert nation.get(ADMIN, path)["sync"] is True
+    assert mine.segmented_control(key=f"sync_{charger}").value == "on"
+    mine.segmented_control(key=f"sync_{charger}").set_value("off").run()
+    assert nation.get(ADMIN, path)["sync"] is False
+    nation.put(ADMIN, path, {"sync": None})
+
+
+def test_a_rule_was_put_back_by_whoever_may_not_change_it(room: Room, nation: Nation) -> None:
+    cpo = f"/api/cpos/{nation.get(ADMIN, '/api/auth/me')['cpo_id']}"
+    looking, another = room(OPERATOR, "local_lists").run(), room(ADMIN, "local_lists").run()
+    nation.put(ADMIN, cpo, {"local_list_sync": True})
+    desk.forget()
+    for app in (looking, another):
+        app.run()
+        assert not app.error
+        assert app.toggle(key="rule_local_list_sync").value is True
+    assert nation.get(ADMIN, cpo)["local_list_sync"] is True
+    nation.put(ADMIN, cpo, {"local_list_sync": False})
+
+
+def test_a_refused_setting_is_said_once_and_not_asked_again(
+    room: Room, nation: Nation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    charger, asked = charger_of(nation), []
+
+    def refuse(self: Api, method: str, path: str, **options: Any) -> Any:
+        if method == "PUT":
+            asked.append(path)
+            raise ApiRefused(403, "forbidden", "Not you.")
+        return call(self, method, path, **options)
+
+    call = Api.call
+    monkeypatch.setattr(Api, "call", refuse)
+    app = room(OPERATOR, "local_lists", charger=charger).run()
+    app.segmented_control(key=f"sync_{charger}").set_value("off").run()
+    for _ in range(2):
+        assert len(app.error) == 1
+        assert app.segmented_control(key=f"sync_{charger}").value == "cpo"
+        app.run()
+    assert asked == [f"/api/chargers/{charger}/local-list"]
+
+
+def test_a_reservation_that_lives_was_lost_behind_a_hundred_newer_ones(room: Room, nation: Nation) -> None:
+    made = reserve(nation, "OLD-BUT-KEPT")
+    run_sync(execute(nation.dsn, f"""
+        update public.reservations set created_at = now() - interval '1 day', expires_at = '2030-01-01T00:30Z'
+            where id = '{made['id']}';
+        insert into public.reservations (cpo_id, charger_id, reservation_id, connector_id, id_token, expires_at, status,
+                ended_at)
+            select cpo_id, charger_id, n, 1, 'OVER-' || n, '2026-11-01T00:30Z', 'expired', now()
+            from public.reservations, generate_series(1000, 1120) n where id = '{made['id']}';
+        update public.stations set timezone = 'Asia/Jayapura'
+            where id = (select station_id from public.chargers where id = '{made['charger_id']}')
+    """))  # fmt: skip # noqa: S608
+    app = room(ADMIN, "reservations").run()
+    assert "OLD-BUT-KEPT" in everything(app)
+    assert "1 Nov 2026 09.30 WIT" in words(app)
+    first = everything(app)
+    app.button(key="reservations_older").click().run()
+    assert "OLD-BUT-KEPT" in everything(app)
+    assert everything(app) != first
+    assert "30 mnt" in app.selectbox(key="reserve_minutes").options
+    [saved] = [one for one in app.get("download_button") if one.proto.id.endswith("csv_reservations")]
+    assert saved.proto.label == "Unduh CSV"
+
+
+def columns_of(page: str) -> set[str]:
+    """The columns of a room's file; a room cannot be imported, it would be drawn."""
+    tree = ast.parse((ROOT / f"dashboards/cpo/{page}.py").read_text())
+    [columns] = [
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "CSV_COLUMNS"
+    ]
+    return set(columns)
+
+
+def test_all_reservations_and_lists_can_be_taken_along(nation: Nation) -> None:
+    """What the files hold: the API's own names of the columns, each of which it does tell."""
+    reserve(nation, "ALONG")
+    nation.put(ADMIN, f"/api/chargers/{charger_of(nation)}/local-list", {"sync": None})
+    for page, path in (("reservations", "reservations"), ("local_lists", "local-lists")):
+        [row] = nation.get(ADMIN, f"/api/{path}", limit=1)["items"]
+        assert columns_of(page) <= row.keys()
+
+
+def test_a_list_beyond_the_first_page_is_reached(room: Room, nation: Nation) -> None:
+    codes = [row["id"] for row in nation.get(ADMIN, "/api/chargers", limit=60)["items"]]
+    for code in codes:
+        nation.put(ADMIN, f"/api/chargers/{code}/local-list", {"sync": None})
+    listed = [row["charger_id"] for row in nation.get(ADMIN, "/api/local-lists", limit=200)["items"]]
+    app = room(ADMIN, "local_lists").run()
+    assert listed[49] in "".join(panels(app))
+    assert listed[50] not in "".join(panels(app))
+    app.button(key="lists_older").click().run()
+    assert listed[50] in "".join(panels(app))
 
 
 def test_only_the_administrator_changes_the_rules(room: Room, nation: Nation) -> None:

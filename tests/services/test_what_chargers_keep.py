@@ -101,6 +101,16 @@ async def test_a_reservation_lives_and_is_nobody_elses(desk: Desk) -> None:
             await attempt
 
 
+async def test_a_reservation_that_was_not_sent_is_taken_back(desk: Desk) -> None:
+    made = await desk.services.reservations.create(desk.own, Wish("CP-1", 1, "TAG", None, SOON), QUEUED)
+    told = await desk.services.reservations.cancel(desk.own, made.id, Delivery())
+    ended = await desk.services.reservations.get(desk.own.scope, made.id)
+
+    assert (told.id, told.status, told.error_description) == (
+        made.command_id, "expired", "Withdrawn before it was sent.")  # fmt: skip
+    assert (ended.status, ended.reason) == ("cancelled", "withdrawn")
+
+
 # -- local lists
 
 
@@ -146,19 +156,20 @@ async def test_blocking_deleting_and_expiring_show_and_are_sent_as_differences(d
     assert (await desk.services.local_lists.list(desk.foreign.scope, PageRequest())).items == []
 
 
-async def test_a_version_mismatch_is_mended_once(desk: Desk) -> None:
+@pytest.mark.parametrize(("word", "reason"), [("VersionMismatch", "version_mismatch"), ("Failed", "failed")])
+async def test_a_change_that_was_not_taken_is_mended_once(desk: Desk, word: str, reason: str) -> None:
     await desk.tokens("A")
     await desk.services.local_lists.send(desk.own, "CP-1", ListWish(ListMode.FULL), QUEUED)
     await desk.next_part("Accepted")
     await desk.tokens("B")
     await desk.services.local_lists.send(desk.own, "CP-1", ListWish(ListMode.DIFFERENTIAL), QUEUED)
-    await desk.next_part("VersionMismatch", "rejected")
+    await desk.next_part(word, "rejected")
     mending = await desk.services.local_lists.get(desk.own.scope, "CP-1")
-    await desk.next_part("VersionMismatch", "rejected")
+    await desk.next_part(word, "rejected")
     ended = await desk.services.local_lists.get(desk.own.scope, "CP-1")
 
     assert [(o.mode, o.reason, o.status) for o in mending.orders[:2]] == [
-        ("full", "version_mismatch", "sending"), ("differential", "asked", "rejected")]  # fmt: skip
+        ("full", reason, "sending"), ("differential", "asked", "rejected")]  # fmt: skip
     assert (mending.version, mending.differs_by) == (None, None)
     assert mending.orders[0].last_version == 3
     assert [o.status for o in ended.orders] == ["rejected", "rejected", "accepted"]

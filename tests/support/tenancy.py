@@ -56,8 +56,8 @@ insert into public.ocpp_messages (at, cpo_id, charger_id, direction, kind, paylo
 insert into public.charger_events (at, cpo_id, charger_id, kind, event)
     select now() + d * interval '1 day', '{OWNER}', 'OWN', 'boot', 'booted'
     from unnest(array[0, {PARTITIONS_AHEAD_DAYS}, -400]) as d;
-insert into public.reservations (cpo_id, charger_id, reservation_id, connector_id, id_token, expires_at)
-    values ('{OWNER}', 'OWN', 1, 1, 'TAG', now());
+insert into public.reservations (cpo_id, charger_id, reservation_id, connector_id, id_token, expires_at, command_id)
+    select '{OWNER}', 'OWN', 1, 1, 'TAG', now(), id from public.commands;
 insert into public.local_lists (cpo_id, charger_id) values ('{OWNER}', 'OWN');
 insert into public.local_list_entries (cpo_id, charger_id, token_key, id_token, status)
     values ('{OWNER}', 'OWN', 'tag', 'TAG', 'Accepted');

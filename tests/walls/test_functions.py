@@ -75,6 +75,7 @@ async def _calls(admin: asyncpg.Connection[Any]) -> list[tuple[str, dict[str, An
     theirs = {
         "p_token_id": str(await admin.fetchval("select id from public.id_tokens")),
         "p_key_id": str(await admin.fetchval("select id from public.api_keys")),
+        "p_reservation_id": str(await admin.fetchval("select id from public.reservations")),
     }
     given = {**_OWNERS, **_GIVEN, **theirs}
     calls = []

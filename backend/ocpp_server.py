@@ -25,6 +25,7 @@ from backend.ocppj.server import OcppServer, Pace, raise_file_limit
 from backend.ocppj.tls import TlsPort
 from backend.ocppj.v16 import V16
 from backend.services.alarms import Alarms
+from backend.services.credential_changes import CredentialChanges
 from backend.services.directory import utc_now
 from backend.services.dispatch import Dispatch
 from backend.services.intake.facts import Intake
@@ -61,6 +62,7 @@ def build(database: Database, settings: Settings, pace: Pace | None = None) -> O
         alarms=Alarms(database),
         quirks=quirks,
         treatments=treatments,
+        changes=CredentialChanges(database),
         pace=pace or Pace.of(settings.ocpp_ping_interval_s),
     )
 

@@ -88,7 +88,7 @@ async def list_ends(services: Services, caller: Reader, page: Annotated[Paging, 
 
 @router.post("/certificates/{certificate_id}/revoke", summary="Revoke a certificate", responses=responses(404, 409))
 async def revoke_certificate(services: Services, caller: Writer, certificate_id: UuidPath) -> Certificate:
-    """Refused from now on; a socket that came with it is closed within seconds."""
+    """Refused from now on; a socket that came with it is closed within ten seconds."""
     return await services.certificates.revoke(caller, certificate_id)
 
 

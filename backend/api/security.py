@@ -84,7 +84,8 @@ async def rotate_password(
 async def set_password(
     services: Services, caller: Writer, charger_id: ChargerId, body: PasswordByHand
 ) -> PasswordAnswer:
-    """Valid at once, the former ones are not. Enter it at the charger: it is never shown again."""
+    """Valid at once, the former ones are not: a socket that came with one of them is closed within ten seconds. Enter
+    it at the charger: it is never shown again."""
     return PasswordAnswer(password=await services.security.set_password(caller, charger_id, body.password))
 
 

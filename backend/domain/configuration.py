@@ -114,8 +114,10 @@ def check_profile(action: str, payload: Mapping[str, Any]) -> None:
 
 
 def _sets_password(action: str, payload: Mapping[str, Any]) -> bool:
-    """Keys are compared without regard to case (OCPP 1.6 §7.28): by chargers, too."""
-    return action == "ChangeConfiguration" and str(payload.get("key")).lower() == "authorizationkey"
+    """Keys are compared without regard to case (OCPP 1.6 §7.28): by chargers, too. That is the case of ASCII alone: a
+    database need not find the same capitals beyond it, and would keep a password that was refused."""
+    key = str(payload.get("key"))
+    return action == "ChangeConfiguration" and key.isascii() and key.lower() == "authorizationkey"
 
 
 def _tells_secret(entry: object) -> bool:

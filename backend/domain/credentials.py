@@ -71,6 +71,14 @@ def prove(charger_id: str, known: Known, shown: Shown) -> Proof:
     return Proof(profile, used, known.certificate_id if shown.names is not None else None)
 
 
+def still_holds(known: Known, proof: Proof) -> bool:
+    """Whether what was proven once would be enough now: the certificate is valid, or the password still stored."""
+    if proof.certificate_id is not None:
+        return known.certificate_id == proof.certificate_id
+    stored = (known.password_hash, *known.pending_hashes)
+    return (proof.profile if proof.password_hash in stored else PLAIN) >= known.least
+
+
 def _flaw(charger_id: str, known: Known, shown: Shown) -> str:
     """What is wrong with a certificate that was shown. Its owner gets one sentence for all of these."""
     if shown.names != (charger_id,):

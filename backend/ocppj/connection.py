@@ -135,6 +135,8 @@ class Connection:
 
     def on_text(self, data: bytes) -> None:
         """A message came in."""
+        if self.closed:  # dismissed; it talks on instead of closing
+            return
         now = datetime.now(UTC)
         try:
             frame = frames.read_frame(data, self.dialect.decoders)
@@ -167,6 +169,12 @@ class Connection:
     def on_offence(self, kind: str) -> None:
         """The charger breaks a rule of the wire."""
         self._conduct.note(kind, self.charger_id)
+
+    def dismiss(self, reason: str) -> None:
+        """Closes the socket (1008) of one that may not be here any more; what it still says is not heard."""
+        self.closed = True
+        self._inbox = None
+        self.socket.close(1008, reason)
 
     def on_closed(self) -> None:
         """The socket is gone: whoever waits for an answer learns it."""

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from backend.domain.credentials import NotProven, Proof, Shown, prove
+from backend.domain.credentials import NotProven, Proof, Shown, prove, still_holds
 from backend.ocppj.refusals import Refusals
 from backend.ocppj.tls import PeerCertificate
 from backend.services.intake.facts import Intake
@@ -40,12 +40,13 @@ class Knock(NamedTuple):
 
 
 class Admitted(NamedTuple):
-    """A charger at the door, and what it proved."""
+    """A charger at the door, and what it proved; `fingerprint`: of the certificate that it showed."""
 
     charger_id: str
     protocol: str
     registration: str
     proof: Proof
+    fingerprint: str | None = None
 
 
 def identity(path: str) -> str:
@@ -105,15 +106,22 @@ class Gate:
         shown = Shown(
             knock.tls, basic_password(knock.authorization, charger_id), knock.certificate and knock.certificate.names
         )
-        facts = await self._intake.gate(charger_id, knock.certificate and knock.certificate.fingerprint)
+        fingerprint = knock.certificate and knock.certificate.fingerprint
+        facts = await self._intake.gate(charger_id, fingerprint)
         if facts is None:
             if not self._accept_unknown:
                 raise Refused(HTTPStatus.NOT_FOUND, "This charger is not registered here.")
             await self._intake.discover(charger_id, protocol)
             return Admitted(charger_id, protocol, "pending", Proof(0))
         try:
-            return Admitted(charger_id, protocol, facts.registration, prove(charger_id, facts.known, shown))
+            proof = prove(charger_id, facts.known, shown)
         except NotProven as reason:
             self.refusals.add(charger_id, reason.reason, knock.address)
             status = HTTPStatus.UNAUTHORIZED if reason.reason == "password" else HTTPStatus.FORBIDDEN
             raise Refused(status, reason.sentence) from reason
+        return Admitted(charger_id, protocol, facts.registration, proof, fingerprint)
+
+    async def holds(self, admitted: Admitted) -> bool:
+        """Whether this charger would be let in now with what it showed then. Raises DatabaseUnavailable."""
+        facts = await self._intake.gate(admitted.charger_id, admitted.fingerprint)
+        return facts is not None and still_holds(facts.known, admitted.proof)

@@ -26,7 +26,8 @@ from backend.ocppj.admission import Door
 from backend.ocppj.conduct import Conduct
 from backend.ocppj.connection import Connection, Dialect
 from backend.ocppj.delivery import Delivery
-from backend.ocppj.gate import Gate, Knock, Refused, identity
+from backend.ocppj.dismissals import Dismissals
+from backend.ocppj.gate import Admitted, Gate, Knock, Refused, identity
 from backend.ocppj.moderation import Moderation
 from backend.ocppj.refusals import TlsFailures
 from backend.ocppj.registry import Registry
@@ -34,6 +35,7 @@ from backend.ocppj.socket import ChargerSocket, Peer, header
 from backend.ocppj.tls import TlsPort, peer_certificate
 from backend.ocppj.tls_link import TlsLink
 from backend.services.alarms import Alarms
+from backend.services.credential_changes import CredentialChanges
 from backend.services.intake.facts import Intake
 from backend.services.intake.lane import Lane
 from backend.services.message_log import MessageLog
@@ -75,7 +77,7 @@ class OcppServer:
     def __init__(
         self, *, intake: Intake, lane: Lane, gate: Gate, dialect: Dialect, registry: Registry, delivery: Delivery,
         message_log: MessageLog, nodes: Nodes, alarms: Alarms, quirks: QuirkBook, treatments: Treatments,
-        pace: Pace | None = None,
+        changes: CredentialChanges, pace: Pace | None = None,
     ) -> None:  # fmt: skip
         self._pace = pace or Pace()
         self._intake, self._lane, self._gate, self._dialect = intake, lane, gate, dialect
@@ -86,6 +88,7 @@ class OcppServer:
             nodes,
         )
         self._alarms, self._quirks, self._treatments = alarms, quirks, treatments
+        self._dismissals = Dismissals(changes, gate, registry, self._pace.tell_every)
         self._conduct = Conduct(nodes.name)
         self._door, self._tls_door = Door(), Door(_TLS_STEPS)
         self._tls_failures = TlsFailures(gate.refusals, nodes.name)
@@ -114,7 +117,7 @@ class OcppServer:
         await self._treatments.load()
         self.port = await self._listen(loop, host, port)
         jobs = [self._pulse, self._tell, self._alert, self._message_log.run, self._delivery.run, _quiet_collector,
-                self._quirks.run, self._treatments.run]  # fmt: skip
+                self._quirks.run, self._treatments.run, self._dismissals.run]  # fmt: skip
         if tls is not None:
             await tls.load()
             self._tls = tls
@@ -193,17 +196,18 @@ class OcppServer:
             return HTTPStatus.SERVICE_UNAVAILABLE, "Cannot admit chargers now; please try again."
         connection = Connection(
             admitted.charger_id, admitted.registration, self._dialect, socket, self._message_log,
-            self._conduct, on_open=partial(self._on_open, admitted.proof), on_closed=self._on_closed,
+            self._conduct, on_open=partial(self._on_open, admitted), on_closed=self._on_closed,
         )  # fmt: skip
         return admitted.protocol, connection
 
-    def _on_open(self, proof: Proof, connection: Connection) -> None:
+    def _on_open(self, admitted: Admitted, connection: Connection) -> None:
         """Only now the newest socket wins: a handshake that fails after the gate displaces nobody."""
         self._conduct.note("reconnecting", connection.charger_id)
         self._shy.discard(connection.socket)
         self._wheel[next(self._turns)].add(connection.socket)
         self._registry.add(connection)
-        self._spawn(partial(self._record_connect, connection, proof, self._nodes.now()))
+        self._dismissals.opened(connection, admitted)
+        self._spawn(partial(self._record_connect, connection, admitted.proof, self._nodes.now()))
 
     async def _record_connect(self, connection: Connection, proof: Proof, at: datetime) -> None:
         if connection.closed:  # while the database was away
@@ -218,6 +222,7 @@ class OcppServer:
 
     def _on_closed(self, connection: Connection) -> None:
         self._registry.remove(connection)
+        self._dismissals.closed(connection)
         self._spawn_disconnect(connection)
 
     def _spawn_disconnect(self, connection: Connection) -> None:
@@ -299,7 +304,7 @@ class OcppServer:
     def _dismiss(self, charger_ids: list[str]) -> None:
         for charger_id in charger_ids:
             if (connection := self._registry.get(charger_id)) is not None:
-                connection.socket.close(1008, "This charger is registered no more, or its certificate was revoked.")
+                connection.dismiss("This charger is registered no more, or its certificate was revoked.")
 
     def _certified(self) -> dict[str, Any]:
         """What chargers must trust to come by TLS."""

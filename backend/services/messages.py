@@ -63,8 +63,10 @@ class Message(Record):
     latency_ms: float | None = Field(description="On answers: time since the call, in ms.")
     error_code: str | None = Field(description="On CALLERRORs their code; on bad frames what is wrong with them.")
     payload: str = Field(
-        description="The frame as text, as it was on the wire; bad ones are cut. Identifiers are masked as `***` and "
-        "eight characters, the same for the same identifier, unless the role includes `messages:identifiers`."
+        description="The frame as text, as it was on the wire; bad ones are cut. Unless the role includes "
+        "`messages:identifiers`, identifiers are masked as `***` and eight characters, the same for the same "
+        "identifier, and so is the `data` of a DataTransfer that is no JSON; in words and broken frames, all behind an "
+        "identifier's name is `***`."
     )
 
 

@@ -115,6 +115,36 @@ async def test_a_password_under_a_key_in_other_letters_locked_the_charger_out(
     await platform.until("select true from public.chargers where has_password")
 
 
+@pytest.mark.parametrize("key", ["AuthorizationKey", "authorizationkey", "AUTHORIZATIONKEY"])
+async def test_a_rejected_password_stayed_valid_under_a_key_in_other_letters(platform: Running, key: str) -> None:
+    old = b"0123456789abcdef"
+    await platform.register("CP-2", password=old)
+    async with platform.plugged("CP-2", additional_headers=basic("CP-2", old)) as charger:
+        payload = {"key": key, "value": KEY.hex()}
+        command = await platform.ask("ChangeConfiguration", payload, charger_id="CP-2", queue=True)
+        message_id, _ = await charger.asked("ChangeConfiguration")
+        assert await platform.rows("select 1 as n from public.charger_keys") == [{"n": 1}]
+        await charger.reply(message_id, {"status": "Rejected"})
+        await platform.command(command, "status = 'rejected'")
+
+    with pytest.raises(InvalidStatus) as refused:
+        async with platform.plugged("CP-2", additional_headers=basic("CP-2", KEY)):
+            pass
+    assert refused.value.response.status_code == 401
+
+
+async def test_an_accepted_profile_was_not_waited_for_under_a_key_in_other_letters(
+    platform: Running, charger: RawCharger
+) -> None:
+    command = await platform.ask("ChangeConfiguration", {"key": "securityprofile", "value": "2"}, queue=True)
+    message_id, _ = await charger.asked("ChangeConfiguration")
+    await charger.reply(message_id, {"status": "Accepted"})
+    await platform.command(command, "status = 'accepted'")
+
+    row = await platform.row("select wanted_profile, wanted_profile_state from public.chargers where id = $1", CHARGER)
+    assert row == {"wanted_profile": 2, "wanted_profile_state": "accepted"}
+
+
 @pytest.mark.parametrize("slash", ["/", "\\/"])
 async def test_a_charger_that_tells_back_what_it_was_given_gave_it_away(
     platform: Running, charger: RawCharger, slash: str

@@ -117,6 +117,26 @@ async def test_erasure_leaves_the_books_and_no_way_back(store: Database, admin: 
     assert made[0]["token"] == "TAG"  # free again
 
 
+@pytest.mark.parametrize(
+    "frame",
+    [
+        '[2,"1","Authorize",{"idTag":"CARD-77"}]',
+        '[2,"1","DataTransfer",{"data":"idTag=CARD-77;ok"}]',
+        '[2,"1","DataTransfer",{"data":"<idTag>CARD-77</idTag>"}]',
+        '[2,"1","DataTransfer",{"data":"{\\"id_tags\\":[\\"card-77\\"],\\"uid\\":\\"CARD-77\\"}"}]',
+        '[2,"1","SecurityEventNotification",{"techInfo":"idTag CARD-77 refused"}]',
+        '[2,"1","Authorize",{"idTag":7700077}]',
+        '[2,"1","DataTransfer",{"tags":{"CARD-77":{"status":"Accepted"}}}]',
+        '{"idTag":CARD-77}',
+        "{'idTag':'CARD-77'}",
+    ],
+)
+async def test_a_token_is_erased_however_a_charger_spelt_it(admin: asyncpg.Connection[Any], frame: str) -> None:
+    left = await admin.fetchval("select private.frame_without_tokens($1, $2)", frame, ["card-77", "7700077"])
+    assert "***" in left
+    assert "card-77" not in left.lower() and "7700077" not in left
+
+
 async def test_a_session_that_runs_is_not_torn_from_its_driver(store: Database, dsn: str) -> None:
     services = build_directory(store, "k" * 40)
     await execute(dsn, "update public.sessions set stopped_at = null")

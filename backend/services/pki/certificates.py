@@ -99,7 +99,7 @@ class Certificates:
         return await self._commands.enqueue(caller, charger_id, "InstallCertificate", payload, delivery)
 
     async def revoke(self, caller: Caller, certificate_id: str) -> Certificate:
-        """The gate refuses it from now on; its open socket is closed within seconds. A revoked one stays so.
+        """The gate refuses it from now on; its open socket is closed within ten seconds. A revoked one stays so.
 
         Raises NotFound (`certificate_not_found`), Conflict (`certificate_conflict`) for a root.
         """

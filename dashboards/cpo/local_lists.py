@@ -5,7 +5,7 @@ from markupsafe import Markup
 
 from dashboards.common import desk, door
 from dashboards.common import formats as f
-from dashboards.common.api import ApiDown, ApiRefused
+from dashboards.common.api import ApiDown, ApiRefused, route
 from dashboards.common.choices import dropdown, param
 from dashboards.common.desk import find, read
 from dashboards.common.frame import live
@@ -62,7 +62,7 @@ def differs(row: Row) -> Markup:
 
 def one(viewer: Viewer, charger_id: str) -> None:
     """What one charger keeps, what was sent to it, and what may be asked of it."""
-    charger, answer = data.charger(viewer, charger_id), find(viewer, f"/api/chargers/{charger_id}/local-list")
+    charger, answer = data.charger(viewer, charger_id), find(viewer, route("chargers", charger_id, "local-list"))
     if charger is None or answer is None:
         return empty("charger.none", key="no_charger")
     row = answer.data
@@ -83,15 +83,15 @@ def one(viewer: Viewer, charger_id: str) -> None:
 def _buttons(viewer: Viewer, charger_id: str, reason: str | None, row: Row) -> None:
     unsupported = "lists.no.unsupported" if row["reported_version"] == -1 else None
     base = None if row["version"] is not None else "lists.no.base"
-    path, commands = f"/api/chargers/{charger_id}/local-list", f"/api/chargers/{charger_id}/commands"
+    path, commands = route("chargers", charger_id, "local-list"), ("chargers", charger_id, "commands")
     with st.container(horizontal=True):
         for name, body, why in (("full", {"mode": "full"}, reason or unsupported),
                                 ("differential", {"mode": "differential"}, reason or unsupported or base)):  # fmt: skip
             deed = Deed(f"list_{name}", charger_id, "POST", path, body)
             deeds.button(deed, viewer, place="list", icon=":material/upload:", reason=why)
-        deed = Deed("list_version", charger_id, "POST", f"{commands}/GetLocalListVersion", {})
+        deed = Deed("list_version", charger_id, "POST", route(*commands, "GetLocalListVersion"), {})
         deeds.button(deed, viewer, place="list", icon=":material/help:", reason=reason)
-        deed = Deed("clear_cache", charger_id, "POST", f"{commands}/ClearCache", {})
+        deed = Deed("clear_cache", charger_id, "POST", route(*commands, "ClearCache"), {})
         deeds.button(deed, viewer, place="list", icon=":material/mop:", reason=reason)
     st.caption(t("lists.cache_hint"))
 
@@ -103,7 +103,7 @@ def _settings(viewer: Viewer, charger_id: str, row: Row) -> None:
         key=f"sync_{charger_id}", disabled=not viewer.may("local_lists:write"), help=t("lists.sync_help"),
     )  # fmt: skip
     if choice and choice != now:
-        change(viewer, f"/api/chargers/{charger_id}/local-list", {"sync": SYNC[choice]})
+        change(viewer, route("chargers", charger_id, "local-list"), {"sync": SYNC[choice]})
 
 
 def change(viewer: Viewer, path: str, body: Row) -> None:
@@ -111,7 +111,7 @@ def change(viewer: Viewer, path: str, body: Row) -> None:
     try:
         viewer.api.call("PUT", path, body=body)
     except ApiDown:
-        st.error(t("api.down.change"), icon=":material/cloud_off:")
+        st.error(t("api.down.look"), icon=":material/cloud_off:")
     except ApiRefused as refusal:
         failed(refusal)
     else:
@@ -137,7 +137,7 @@ def rules(viewer: Viewer) -> None:
     """What the CPO's administrator decides for all of its tokens and lists."""
     if viewer.cpo_id is None:
         return
-    found = find(viewer, f"/api/cpos/{viewer.cpo_id}")
+    found = find(viewer, route("cpos", viewer.cpo_id))
     if found is None:
         return
     st.subheader(t("lists.rules"))
@@ -146,7 +146,7 @@ def rules(viewer: Viewer) -> None:
         wanted = st.toggle(t(f"lists.{name}"), value=found.data[name], key=f"rule_{name}", disabled=locked,
                            help=t("order.no.role") if locked else t(f"lists.{name}_help"))  # fmt: skip
         if wanted != found.data[name]:
-            change(viewer, f"/api/cpos/{viewer.cpo_id}", {name: wanted})
+            change(viewer, route("cpos", viewer.cpo_id), {name: wanted})
 
 
 deeds.ask_if_pressed()

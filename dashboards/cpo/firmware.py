@@ -7,9 +7,9 @@ from functools import partial
 import streamlit as st
 from markupsafe import Markup
 
-from dashboards.common import desk, door
+from dashboards.common import desk, door, exports
 from dashboards.common import formats as f
-from dashboards.common.api import ApiDown, ApiRefused
+from dashboards.common.api import ApiDown, ApiRefused, route
 from dashboards.common.choices import dropdown, param
 from dashboards.common.desk import read
 from dashboards.common.frame import live
@@ -58,7 +58,7 @@ def files(viewer: Viewer) -> None:
     if viewer.may("firmware:write"):
         for row in answer.items[:20]:
             deed = Deed(
-                "delete_firmware", f"{row['name']} {row['version']}", "DELETE", f"/api/firmware-files/{row['id']}"
+                "delete_firmware", f"{row['name']} {row['version']}", "DELETE", route("firmware-files", row["id"])
             )
             deeds.button(deed, viewer, place=row["id"], icon=":material/delete:")
 
@@ -75,7 +75,7 @@ def _file(row: Row, viewer: Viewer) -> Markup:
 
 def _jobs(viewer: Viewer, charger_id: str, zone: str | None) -> None:
     st.subheader(t("firmware.jobs"))
-    rows = read(viewer, f"/api/chargers/{charger_id}/firmware-jobs", limit=50).items
+    rows = read(viewer, route("chargers", charger_id, "firmware-jobs"), limit=50).items
     if not rows:
         return empty("firmware.no_jobs", key="no_jobs")
     cells = [line(row["location"] or "–", status(row), steps(row, zone, viewer), _versions(row),
@@ -115,7 +115,7 @@ def _versions(row: Row) -> str:
 
 def _logs(viewer: Viewer, charger_id: str, zone: str | None) -> None:
     st.subheader(t("firmware.logs"))
-    rows = read(viewer, f"/api/chargers/{charger_id}/log-jobs", limit=50).items
+    rows = read(viewer, route("chargers", charger_id, "log-jobs"), limit=50).items
     if not rows:
         return empty("firmware.no_logs", key="no_logs")
     cells = [_log(row, zone, viewer) for row in rows]
@@ -125,9 +125,9 @@ def _logs(viewer: Viewer, charger_id: str, zone: str | None) -> None:
     with st.container(horizontal=True):
         for row in here:
             name = row["file_name"] or "log"
-            st.download_button(name, partial(viewer.api.download, f"/api/log-jobs/{row['id']}/file"), file_name=name,
-                               mime="application/octet-stream", icon=":material/download:", key=f"log_{row['id']}",
-                               disabled=not viewer.may("logs:download"), on_click="ignore")  # fmt: skip
+            exports.offer(viewer, f"log_{row['id']}", name,
+                          partial(viewer.api.download, route("log-jobs", row["id"], "file")), name=name,
+                          mime="application/octet-stream", disabled=not viewer.may("logs:download"))  # fmt: skip
 
 
 def _log(row: Row, zone: str | None, viewer: Viewer) -> Markup:
@@ -160,13 +160,13 @@ def start(viewer: Viewer, charger_id: str) -> None:
         st.caption(t("firmware.consequence"))
         if st.form_submit_button(t("firmware.start"), disabled=locked):
             body = {"firmware_file_id": choice} if choice else {"location": location or None}
-            _ask(viewer, f"/api/chargers/{charger_id}/firmware-jobs", body, queue=queue)
+            _ask(viewer, route("chargers", charger_id, "firmware-jobs"), body, queue=queue)
     with st.expander(t("firmware.fetch"), icon=":material/description:"), st.form("fetch", border=False):
         kind = st.selectbox(t("firmware.column.kind"), KINDS, format_func=lambda code: t(f"firmware.kind.{code}"),
                             key="log_kind")  # fmt: skip
         queue = st.toggle(t("firmware.queue"), key="log_queue")
         if st.form_submit_button(t("firmware.fetch_button"), disabled=locked):
-            _ask(viewer, f"/api/chargers/{charger_id}/log-jobs", {"kind": kind}, queue=queue)
+            _ask(viewer, route("chargers", charger_id, "log-jobs"), {"kind": kind}, queue=queue)
 
 
 def _ask(viewer: Viewer, path: str, body: Row, *, queue: bool) -> None:

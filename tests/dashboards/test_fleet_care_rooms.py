@@ -188,7 +188,7 @@ def test_a_log_is_asked_for_and_downloaded(room: Room, nation: Nation) -> None:
     app = room(OPERATOR, "firmware", charger=charger).run()
 
     assert "sec.log · 2,0 KiB" in everything(app)
-    assert "sec.log" in [node.proto.label for node in app.get("download_button")]
+    assert "sec.log" in [button.label for button in app.button]
 
 
 def test_a_file_is_sent_as_it_is_and_refusals_come_back(nation: Nation) -> None:

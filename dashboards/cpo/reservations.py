@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from dashboards.common import door
 from dashboards.common import formats as f
-from dashboards.common.api import ApiDown
+from dashboards.common.api import ApiDown, route
 from dashboards.common.choices import chips
 from dashboards.common.desk import read
 from dashboards.common.frame import live
@@ -50,18 +50,17 @@ def new(viewer: Viewer) -> None:
             disabled=not (charger and token),
         )
         if pressed:
-            until = datetime.now(UTC) + timedelta(minutes=minutes)
-            body = {
-                "charger_id": charger,
-                "connector_id": int(connector),
-                "id_token": token,
-                "expires_at": until.isoformat(),
-            }
+            wish = {"charger_id": charger, "connector_id": int(connector), "id_token": token}
             parent = tokens[str(token)]["parent_token"]
             if parent and len(parent) <= 20:
-                body["parent_id_token"] = parent
-            if deeds.send(viewer, Deed("reserve", "", "POST", "/api/reservations", body)):
+                wish["parent_id_token"] = parent
+            if deeds.send_form(viewer, "reserve", (wish, minutes), lambda: _reservation(wish, minutes)):
                 st.toast(t("reservations.sent"), icon=":material/check:")
+
+
+def _reservation(wish: Row, minutes: int) -> Deed:
+    until = datetime.now(UTC) + timedelta(minutes=minutes)
+    return Deed("reserve", "", "POST", "/api/reservations", {**wish, "expires_at": until.isoformat()})
 
 
 def listing(viewer: Viewer) -> None:
@@ -97,7 +96,7 @@ def _kept(row: Row, viewer: Viewer) -> None:
             )
         with do:
             about = f"{row['reservation_id']} · {row['charger_id']} · {row['id_token']}"
-            deed = Deed("cancel_reservation", about, "DELETE", f"/api/reservations/{row['id']}")
+            deed = Deed("cancel_reservation", about, "DELETE", route("reservations", row["id"]))
             deeds.button(deed, viewer, place=row["id"], icon=":material/event_busy:")
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -15,10 +16,14 @@ RENEW_BEFORE_S = 20
 PAGE = 200
 # A 401 that speaks of what was sent, not of the login.
 PROOFS = ("code_wrong", "password_wrong")
+# Server errors that say what is the matter and what to do; of all others a person need only know that no answer came.
+TOLD = ("scanner_unavailable", "storage_full", "storage_unavailable")
+# The API gives a request up after 30 s. Where no key makes a second try harmless, its word is worth waiting for.
+PATIENCE_S = 32
 
 
 class ApiDown(Exception):
-    """No usable answer: not reachable, too slow, or a server error. Trying again later may help."""
+    """No usable answer: not reachable, too slow, or a server error without words. Trying again later may help."""
 
 
 class ApiRefused(Exception):
@@ -31,6 +36,19 @@ class ApiRefused(Exception):
 
 class SignedOut(Exception):
     """The login has ended: signed out elsewhere, expired, or withdrawn."""
+
+
+def route(*parts: str) -> str:
+    """The path of the API over these parts, none of which can reach into its neighbours: `route("chargers", id)`.
+
+    Identities of chargers may hold `/ # ? %` and blanks; put in as they are, they would name another charger.
+    """
+    return "/".join(("", "api", *map(_segment, parts)))
+
+
+def _segment(part: str) -> str:
+    """Percent-encoded; also a part of dots alone, which clients take for a step upwards."""
+    return part.replace(".", "%2E") if part in (".", "..") else quote(part, safe="")
 
 
 @lru_cache(maxsize=4)
@@ -58,17 +76,16 @@ def ask(
 ) -> Any:
     """One call; `raw`: the answer as bytes, `content`: the body as bytes.
 
-    Raises ApiDown, or ApiRefused for 4xx (401 included).
+    Raises ApiDown, or ApiRefused for 4xx (401 included) and for server errors that say what to do.
     """
     try:
         limits = client.timeout if timeout_s is None else httpx.Timeout(timeout_s, connect=2)
         reply = client.request(method, path, params=params, json=body, content=content, headers=headers, timeout=limits)
     except httpx.HTTPError as error:
         raise ApiDown(str(error) or type(error).__name__) from error
-    if reply.status_code >= 500:
-        raise ApiDown(f"{reply.status_code} {path}")
     if reply.is_error:
-        raise _refusal(reply)
+        refusal = _refusal(reply)
+        raise ApiDown(f"{reply.status_code} {path}") if reply.is_server_error and refusal.code not in TOLD else refusal
     if raw:
         return reply.content
     if not reply.content:
@@ -83,6 +100,8 @@ def _refusal(reply: httpx.Response) -> ApiRefused:
     try:
         problem = reply.json()
     except ValueError:
+        problem = None
+    if not isinstance(problem, dict):  # no word of ours: a proxy's, say
         problem = {}
     members = "; ".join(f"{e.get('member')}: {e.get('message')}" for e in problem.get("errors") or [])
     detail = members or str(problem.get("detail") or problem.get("title") or reply.reason_phrase)
@@ -108,7 +127,7 @@ class Api:
 
     def download(self, path: str, **params: Any) -> bytes:
         """What is no JSON document, as it is."""
-        content: bytes = self.call("GET", path, params=_plain(params), raw=True)
+        content: bytes = self.call("GET", path, params=_plain(params), raw=True, timeout_s=PATIENCE_S)
         return content
 
     def upload(self, path: str, content: bytes, **params: Any) -> Any:
@@ -128,6 +147,8 @@ class Api:
 
     def call(self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **options: Any) -> Any:
         """Raises ApiDown, ApiRefused, SignedOut."""
+        if method != "GET" and "Idempotency-Key" not in (headers or {}):
+            options.setdefault("timeout_s", PATIENCE_S)
         session = self._fresh()
         for attempt in (1, 2):
             bearer = {**(headers or {}), "Authorization": f"Bearer {session.access_token}", **passed_on(self._sender())}

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from dashboards.common import desk, door
 from dashboards.common import formats as f
-from dashboards.common.api import ApiDown, ApiRefused
+from dashboards.common.api import ApiDown, ApiRefused, route
 from dashboards.common.desk import read
 from dashboards.common.panel import ago, draw
 from dashboards.common.texts import t
@@ -132,13 +132,13 @@ def _send(viewer: Viewer, name: str, row: Row, body: Row) -> Row | None:
     """The API's answer ({} for a revocation); None when it refused or is down."""
     try:
         if name == "revoke":
-            viewer.api.call("DELETE", f"/api/apikeys/{row['id']}")
+            viewer.api.call("DELETE", route("apikeys", row["id"]))
             desk.forget()
             return {}
-        path = "/api/apikeys" if name == "make" else f"/api/apikeys/{row['id']}/rotation"
+        path = "/api/apikeys" if name == "make" else route("apikeys", row["id"], "rotation")
         answer: Row = viewer.api.post(path, body)
     except ApiDown:
-        st.error(t("api.down.change"), icon=":material/cloud_off:")
+        st.error(t("api.down.look"), icon=":material/cloud_off:")
         return None
     except ApiRefused as refusal:
         failed(refusal)

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any
 
 import streamlit as st
 from markupsafe import Markup
 
+from dashboards.common import exports, pager
 from dashboards.common import formats as f
-from dashboards.common import pager
-from dashboards.common.api import ApiRefused
 from dashboards.common.choices import dropdown, param, search
 from dashboards.common.desk import read
 from dashboards.common.panel import ago, draw
 from dashboards.common.texts import known, t
 from dashboards.common.viewer import Viewer
-from dashboards.common.widgets import as_of, empty, failed, line, table
+from dashboards.common.widgets import as_of, empty, line, table
 
 Row = dict[str, Any]
 COLUMNS = ("audit_at", "audit_actor", "audit_action", "audit_object", "audit_change")
@@ -66,25 +64,19 @@ def room(viewer: Viewer) -> None:
 
 
 def export(viewer: Viewer) -> None:
-    """The file is made when it is asked for, and that is told to the log itself."""
-    st.download_button(
+    """What the filters leave; that it was exported is told to the log itself."""
+    filters = wanted()
+    exports.offer(
+        viewer,
+        "audit",
         t("audit.export"),
-        partial(_file, viewer),
-        file_name=f"uniev-audit-{datetime.now(UTC):%Y%m%d-%H%M}Z.csv",
+        lambda: viewer.api.download("/api/audit/export", **filters),
+        # The beginning of "the last day" moves on with every minute; the choice does not.
+        of={**filters, "from": param("days")},
+        name=exports.stamped("uniev-audit", "csv"),
         mime="text/csv",
-        icon=":material/download:",
         help=t("audit.export_help"),
-        key="export_audit",
-        on_click="ignore",
     )
-
-
-def _file(viewer: Viewer) -> bytes:
-    try:
-        return viewer.api.download("/api/audit/export", **wanted())
-    except ApiRefused as refusal:
-        failed(refusal)
-        return b""
 
 
 def noun(code: str) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from dashboards.common.api import Api, ApiDown, ApiRefused
 from dashboards.common.viewer import Viewer
@@ -45,8 +46,8 @@ def read(viewer: Viewer, path: str, *, cap: int = 0, **params: Any) -> Answer:
     Raises ApiRefused, SignedOut, and ApiDown when there is not even an old answer to show.
     """
     wanted = tuple(sorted((k, v) for k, v in params.items() if v is not None))
-    kept: dict[tuple[Any, ...], Answer] = st.session_state.setdefault("kept_answers", {})
-    name = (path, cap, wanted)
+    kept = _kept()
+    name = (viewer.key, path, cap, wanted)
     try:
         answer: Answer = _shared(viewer.api_url, viewer.cpo_id, viewer.role, path, cap, wanted, viewer.api)
     except ApiDown:
@@ -59,6 +60,17 @@ def read(viewer: Viewer, path: str, *, cap: int = 0, **params: Any) -> Answer:
     while len(kept) > _KEPT:
         kept.pop(next(iter(kept)))
     return answer
+
+
+def _kept() -> dict[tuple[Any, ...], Answer]:
+    """The last good answers of the person before the screen. RuntimeError where no screen is.
+
+    In a thread without a session, Streamlit's state is one for the whole process: one CPO would read another's rows.
+    """
+    if get_script_run_ctx(suppress_warning=True) is None:
+        raise RuntimeError("Answers are kept for one person's session, and here is none.")
+    kept: dict[tuple[Any, ...], Answer] = st.session_state.setdefault("kept_answers", {})
+    return kept
 
 
 def forget() -> None:

@@ -21,7 +21,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from dashboards.common import login as door_form
-from dashboards.common.api import Api, ApiDown, ApiRefused, SignedOut, ask
+from dashboards.common.api import Api, ApiDown, ApiRefused, SignedOut, ask, route
 from dashboards.common.login import LoginDesk, Wrong
 from dashboards.common.sessions import session_key
 from dashboards.common.texts import Language, known, pick, say
@@ -248,13 +248,12 @@ class Doorstep:
         address = request.client.host if request.client else None
         return Api(self._desk.client, self._desk.store, key, lambda: address)
 
-    async def _ask(self, request: Request, path: str, body: dict[str, Any]) -> Any:
+    async def _ask(self, request: Request, step: str, body: dict[str, Any]) -> Any:
         """One public call in the name of the browser. Raises Wrong."""
         headers = door_form.forwarded(request)
         try:
-            return await run_in_threadpool(
-                ask, self._desk.client, "POST", f"/api/auth/{path}", body=body, headers=headers
-            )
+            path = route("auth", *step.split("/"))
+            return await run_in_threadpool(ask, self._desk.client, "POST", path, body=body, headers=headers)
         except (ApiDown, ApiRefused) as error:
             raise _words_of(error) from error
 

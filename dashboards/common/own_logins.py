@@ -8,7 +8,7 @@ import streamlit as st
 from markupsafe import Markup
 
 from dashboards.common import door
-from dashboards.common.api import ApiDown, ApiRefused
+from dashboards.common.api import ApiDown, ApiRefused, route
 from dashboards.common.panel import ago, draw
 from dashboards.common.texts import t
 from dashboards.common.viewer import Viewer, require_viewer
@@ -40,7 +40,7 @@ def room(viewer: Viewer) -> None:
         chosen = st.selectbox(t("logins.which"), list(others), index=None, key="which_login", placeholder="–",
                               format_func=lambda one: _name(others[one]))  # fmt: skip
         if st.button(t("logins.end"), key="end_login", icon=":material/logout:", disabled=chosen is None):
-            _send(viewer, "DELETE", f"/api/auth/logins/{chosen}")
+            _send(viewer, "DELETE", route("auth", "logins", str(chosen)))
         if st.button(t("logins.end_others"), key="end_others", icon=":material/devices_off:", disabled=not others):
             _send(viewer, "POST", "/api/auth/logins/end-others")
 
@@ -74,7 +74,7 @@ def _send(viewer: Viewer, method: str, path: str, body: Row | None = None) -> No
     try:
         viewer.api.call(method, path, body=body)
     except ApiDown:
-        st.error(t("api.down.change"), icon=":material/cloud_off:")
+        st.error(t("api.down.look"), icon=":material/cloud_off:")
     except ApiRefused as refusal:
         failed(refusal)
     else:

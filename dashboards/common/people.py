@@ -8,7 +8,7 @@ import streamlit as st
 from markupsafe import Markup
 
 from dashboards.common import desk, door
-from dashboards.common.api import ApiDown, ApiRefused
+from dashboards.common.api import ApiDown, ApiRefused, route
 from dashboards.common.desk import read
 from dashboards.common.panel import ago, draw
 from dashboards.common.texts import t
@@ -93,7 +93,7 @@ def dialog(dashboard: door.Dashboard, name: str, row: Row) -> None:
     try:
         _send(viewer, name, row, body)
     except ApiDown:
-        st.error(t("api.down.change"), icon=":material/cloud_off:")
+        st.error(t("api.down.look"), icon=":material/cloud_off:")
         return
     except ApiRefused as refusal:
         return failed(refusal)
@@ -110,12 +110,12 @@ def _send(viewer: Viewer, name: str, row: Row, body: Row) -> None:
     if name == "invite":
         viewer.api.post("/api/invitations", body)
     elif name == "withdraw":
-        viewer.api.call("DELETE", f"/api/invitations/{row['id']}")
+        viewer.api.call("DELETE", route("invitations", row["id"]))
     elif name == "factor":
-        viewer.api.call("DELETE", f"/api/users/{row['id']}/second-factor")
+        viewer.api.call("DELETE", route("users", row["id"], "second-factor"))
     else:
         changes = body if name == "role" else {"active": not row["active"]}
-        viewer.api.call("PUT", f"/api/users/{row['id']}", body=changes)
+        viewer.api.call("PUT", route("users", row["id"]), body=changes)
 
 
 def _obstacle(name: str, row: Row) -> str | None:

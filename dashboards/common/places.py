@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboards.common.api import ApiDown
+from dashboards.common.api import ApiDown, route
 from dashboards.common.choices import param, set_param
 from dashboards.common.desk import find, read
 from dashboards.common.texts import t
@@ -27,7 +27,7 @@ def station_picker(viewer: Viewer, label: str, none: str) -> str | None:
     try:
         answer = read(viewer, "/api/stations", q=typed, limit=OFFERED)
         names = _names(answer.items)
-        if current and current not in names and (chosen := find(viewer, f"/api/stations/{current}")):
+        if current and current not in names and (chosen := find(viewer, route("stations", current))):
             names = _names([chosen.data]) | names
     except ApiDown:
         return current

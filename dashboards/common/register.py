@@ -18,13 +18,13 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from dashboards.common import register_pages as pages
-from dashboards.common.api import ApiDown, ApiRefused, ask, passed_on
+from dashboards.common.api import ApiDown, ApiRefused, ask, passed_on, route
 from dashboards.common.login import HEADERS, LANGUAGE_COOKIE
 from dashboards.common.texts import LANGUAGES, Language, pick, say
 
 HOME = "/register/application"
 MOST_FILE_BYTES = 10 * 2**20
-_API = "/api/cpo/register"
+_API = ("cpo", "register")
 _COOKIE = "uniev_applicant"
 _FORM_COOKIE = "uniev_register_form"
 _LIFE_S = 12 * 3600
@@ -87,7 +87,7 @@ class RegisterDesk:
         try:
             form = await _form(request, language)
             body = {name: form.get(name) for name in ("email", "company", "contact_name")}
-            await self._ask(request, "POST", "", body={**body, "language": language})
+            await self._ask(request, "POST", body={**body, "language": language})
         except _Refused as refused:
             return self._page(request, pages.begin(language, form.fields), "register.begin.title", refused)
         return _see(f"/register/code?{httpx.QueryParams(email=form.get('email'), sent='1')}")
@@ -101,7 +101,7 @@ class RegisterDesk:
         language = _language(request)
         try:
             form = await _form(request, language)
-            await self._ask(request, "POST", "/code", body={"email": form.get("email"), "language": language})
+            await self._ask(request, "POST", "code", body={"email": form.get("email"), "language": language})
         except _Refused as refused:
             return self._code_page(request, refused)
         return _see(f"/register/code?{httpx.QueryParams(email=form.get('email'), sent='1')}")
@@ -111,7 +111,7 @@ class RegisterDesk:
         try:
             form = await _form(request, _language(request))
             body = {"email": form.get("email"), "code": form.get("code")}
-            bought = await self._ask(request, "POST", "/verify", body=body)
+            bought = await self._ask(request, "POST", "verify", body=body)
         except _Refused as refused:
             return self._code_page(request, refused)
         answer = _see(HOME)
@@ -124,9 +124,9 @@ class RegisterDesk:
 
     async def download(self, request: Request) -> Response:
         """One of the applicant's own files, to be saved."""
-        path = f"/documents/{request.path_params['document_id']}/file"
+        document_id = str(request.path_params["document_id"])
         try:
-            content = await self._ask(request, "GET", path, raw=True)
+            content = await self._ask(request, "GET", "documents", document_id, "file", raw=True)
         except _Refused as refused:
             return await self._application_page(request, refused)
         headers = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
@@ -155,28 +155,28 @@ class RegisterDesk:
         numbers = [line for line in form.get("spklu_numbers").replace(",", "\n").splitlines() if line.strip()]
         stated: dict[str, Any] = {name: form.get(name) or None for name in _STATED}
         body = {**stated, "spklu_numbers": numbers, "language": language}
-        await self._ask(request, "PUT", "/application", body=body)
+        await self._ask(request, "PUT", "application", body=body)
 
     async def _upload(self, request: Request, form: Form, language: Language) -> None:
         if form.file is None:
             raise _Refused(say(language, "register.no_file"), 422)
         name, content = form.file
         kind = form.get("kind") if form.get("kind") in pages.KINDS else pages.KINDS[0]
-        await self._ask(request, "POST", f"/documents/{kind}", params={"name": name[-120:] or kind}, content=content)
+        await self._ask(request, "POST", "documents", kind, params={"name": name[-120:] or kind}, content=content)
 
     async def _drop(self, request: Request, form: Form, language: Language) -> None:
-        await self._ask(request, "DELETE", f"/documents/{form.get('document_id')}")
+        await self._ask(request, "DELETE", "documents", str(form.get("document_id")))
 
     async def _submit(self, request: Request, form: Form, language: Language) -> None:
-        await self._ask(request, "POST", "/submit")
+        await self._ask(request, "POST", "submit")
 
     async def _answer(self, request: Request, form: Form, language: Language) -> None:
-        await self._ask(request, "POST", "/answer", body={"message": form.get("message")})
+        await self._ask(request, "POST", "answer", body={"message": form.get("message")})
 
     async def _password(self, request: Request, form: Form, language: Language) -> Response:
         if form.fields.get("password") != form.fields.get("again"):
             raise _Refused(say(language, "register.passwords_differ"), 422)
-        await self._ask(request, "POST", "/password", body={"password": form.fields.get("password", "")})
+        await self._ask(request, "POST", "password", body={"password": form.fields.get("password", "")})
         answer = _see("/login")
         answer.delete_cookie(_COOKIE, path="/register")
         return answer
@@ -185,7 +185,7 @@ class RegisterDesk:
         if _COOKIE not in request.cookies:
             return _see("/register/code")
         try:
-            application = await self._ask(request, "GET", "/application")
+            application = await self._ask(request, "GET", "application")
         except _Refused as lost:
             return self._code_page(request, lost)
         content = pages.application(_language(request), application)
@@ -196,14 +196,14 @@ class RegisterDesk:
         content = pages.code(_language(request), query.get("email", ""), sent=query.get("sent") == "1")
         return self._page(request, content, "register.code.title", refused)
 
-    async def _ask(self, request: Request, method: str, path: str, **more: Any) -> Any:
+    async def _ask(self, request: Request, method: str, *parts: str, **more: Any) -> Any:
         """The API in the applicant's name, who is told apart by their own network address. Raises _Refused."""
         headers = passed_on(request.client.host if request.client else None)
         if token := request.cookies.get(_COOKIE):
             headers["Authorization"] = f"Bearer {token}"
         language = _language(request)
         try:
-            return await run_in_threadpool(ask, self._client, method, _API + path, headers=headers, **more)
+            return await run_in_threadpool(ask, self._client, method, route(*_API, *parts), headers=headers, **more)
         except ApiDown as down:
             raise _Refused(say(language, "login.api_down"), 503) from down
         except ApiRefused as refusal:

@@ -86,10 +86,9 @@ def application(language: Language, found: Row) -> Markup:
 
 def refusal(language: Language, refused: ApiRefused) -> str:
     """A refusal of the API in our words where we have some."""
-    ours = f"register.refused.{refused.code}"
-    if ours in catalogue(language):
-        return say(language, ours)
-    return say(language, "register.refused.other", detail=refused.detail)
+    wanted = (f"register.refused.{refused.code}", f"api.refused.{refused.code}")
+    ours = next((key for key in wanted if key in catalogue(language)), "register.refused.other")
+    return say(language, ours, detail=refused.detail)
 
 
 def _standing(language: Language, found: Row) -> Markup:

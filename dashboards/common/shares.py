@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from markupsafe import Markup
 
 from dashboards.common import formats as f
+from dashboards.common.api import route
 from dashboards.common.desk import Answer, read
 from dashboards.common.texts import t
 from dashboards.common.viewer import Viewer
@@ -23,7 +24,7 @@ Row = dict[str, Any]
 
 def shares(viewer: Viewer, cpo_id: str) -> Answer:
     """What a CPO keeps, newest first."""
-    return read(viewer, f"/api/cpo/{cpo_id}/revenue-shares", cap=_CAP)
+    return read(viewer, route("cpo", cpo_id, "revenue-shares"), cap=_CAP)
 
 
 def today() -> date:

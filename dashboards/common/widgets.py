@@ -82,7 +82,7 @@ def failed(refusal: ApiRefused) -> None:
 
 def refusal_words(refusal: ApiRefused) -> str:
     ours = f"api.refused.{refusal.code}"
-    return t(ours) if known(ours) else t("api.refused.other", detail=plain(refusal.detail))
+    return t(ours if known(ours) else "api.refused.other", detail=plain(refusal.detail))
 
 
 def csv_button(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], name: str, *, more: bool = False) -> None:

@@ -108,7 +108,7 @@ def _save(viewer: Viewer, body: dict[str, Any]) -> None:
     try:
         made = viewer.api.post("/api/campaigns", body)
     except ApiDown:
-        st.error(t("api.down.change"), icon=":material/cloud_off:")
+        st.error(t("api.down.look"), icon=":material/cloud_off:")
     except ApiRefused as refusal:
         failed(refusal)
     else:

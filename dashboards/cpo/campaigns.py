@@ -8,9 +8,9 @@ from typing import Any
 import streamlit as st
 from markupsafe import Markup
 
-from dashboards.common import desk, door, pager
+from dashboards.common import desk, door, exports, pager
 from dashboards.common import formats as f
-from dashboards.common.api import ApiDown, ApiRefused
+from dashboards.common.api import ApiDown, ApiRefused, route
 from dashboards.common.choices import chips, param, set_param
 from dashboards.common.desk import find, read
 from dashboards.common.frame import live
@@ -66,7 +66,7 @@ def _state(row: Row) -> Markup:
 
 def one(viewer: Viewer) -> None:
     """A campaign as it stands now."""
-    found = find(viewer, f"/api/campaigns/{param('campaign')}")
+    found = find(viewer, route("campaigns", str(param("campaign"))))
     if found is None:
         return empty("campaigns.gone", key="no_campaign")
     row = found.data
@@ -97,13 +97,13 @@ def _moves(viewer: Viewer, row: Row) -> None:
         for move, icon in MOVES[row["state"]]:
             blocked = move == "abort" and not sure
             if st.button(t(f"campaigns.{move}"), icon=icon, key=move, disabled=blocked):
-                send(viewer, f"/api/campaigns/{row['id']}/{move}", None)
+                send(viewer, route("campaigns", row["id"], move), None)
 
 
 def _results(viewer: Viewer, row: Row) -> None:
     state = chips("state", t("column.campaign_state"), STATES, lambda code: t(f"campaigns.target.{code}"))
     walked = pager.trail("results", (row["id"], state))
-    path = f"/api/campaigns/{row['id']}/results"
+    path = route("campaigns", row["id"], "results")
     answer = read(viewer, path, state=state, cursor=walked[-1], limit=PAGE_ROWS)
     rows = [
         line(
@@ -115,26 +115,26 @@ def _results(viewer: Viewer, row: Row) -> None:
     ]  # fmt: skip
     draw(table(RESULTS, rows), "results")
     pager.turn("results", walked, answer.data.get("next_cursor"))
-    st.download_button(
+    exports.offer(
+        viewer,
+        "campaign",
         t("campaigns.export"),
-        lambda: csv_bytes(read(viewer, path, cap=CAP).items, FIELDS),  # made when it is asked for
-        file_name=f"uniev-campaign-{row['id'][:8]}.csv",
+        lambda: csv_bytes(viewer.api.pages(path, CAP, state=state)[0], FIELDS),
+        of=(row["id"], state),
+        name=exports.stamped(f"uniev-campaign-{row['id'][:8]}", "csv"),
         mime="text/csv",
-        icon=":material/download:",
-        key="csv_campaign",
-        on_click="ignore",
     )
 
 
 def _dry_run(viewer: Viewer, row: Row) -> None:
     """What would happen; nothing has been asked of any charger."""
-    told = read(viewer, f"/api/campaigns/{row['id']}/dry-run").data
+    told = read(viewer, route("campaigns", row["id"], "dry-run")).data
     for column, name in zip(st.columns(5), ("touched", "skipped", "waves", "offline", "busy"), strict=True):
         column.metric(
             t(f"campaigns.dry.{name}"), f.number(told[name], viewer.language), help=t(f"campaigns.help.{name}")
         )
     walked = pager.trail("candidates", row["id"])
-    answer = read(viewer, f"/api/campaigns/{row['id']}/candidates", cursor=walked[-1], limit=PAGE_ROWS)
+    answer = read(viewer, route("campaigns", row["id"], "candidates"), cursor=walked[-1], limit=PAGE_ROWS)
     draw(table(CANDIDATES, [_candidate(candidate) for candidate in answer.items]), "candidates")
     pager.turn("candidates", walked, answer.data.get("next_cursor"))
     if may_write(viewer):
@@ -171,10 +171,10 @@ def _start(viewer: Viewer, row: Row, touched: int) -> None:
         if st.button(
             t("campaigns.start"), icon=":material/rocket_launch:", key="start", type="primary", disabled=not ready
         ):
-            send(viewer, f"/api/campaigns/{row['id']}/start", {"expected": touched})
+            send(viewer, route("campaigns", row["id"], "start"), {"expected": touched})
         if st.button(t("campaigns.delete"), icon=":material/delete:", key="delete"):
             set_param("campaign", None)
-            send(viewer, f"/api/campaigns/{row['id']}", None, method="DELETE")
+            send(viewer, route("campaigns", row["id"]), None, method="DELETE")
 
 
 def _reason(code: str | None) -> str:
@@ -191,7 +191,7 @@ def send(viewer: Viewer, path: str, body: Any, *, method: str = "POST") -> None:
     try:
         viewer.api.call(method, path, body=body)
     except ApiDown:
-        st.error(t("api.down.change"), icon=":material/cloud_off:")
+        st.error(t("api.down.look"), icon=":material/cloud_off:")
     except ApiRefused as refusal:
         failed(refusal)
     else:
@@ -202,7 +202,7 @@ def send(viewer: Viewer, path: str, body: Any, *, method: str = "POST") -> None:
 def pace(viewer: Viewer) -> float | None:
     """Seconds between looks. A dry run is looked at when somebody asks for it: it goes through the whole fleet."""
     try:
-        found = find(viewer, f"/api/campaigns/{param('campaign')}") if param("campaign") else None
+        found = find(viewer, route("campaigns", str(param("campaign")))) if param("campaign") else None
     except ApiDown:
         return 3
     return None if found and found.data["state"] == "draft" else 3

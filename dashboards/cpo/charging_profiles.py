@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from dashboards.common import door
 from dashboards.common import formats as f
+from dashboards.common.api import route
 from dashboards.common.choices import dropdown, param
 from dashboards.common.desk import Answer, find, read
 from dashboards.common.frame import live
@@ -37,7 +38,7 @@ def shelf(viewer: Viewer) -> None:
         with st.expander(f"{row['wire_id']} · {plain(row['name'])} · {t('limits.purpose.' + row['purpose'])}"):
             draw_schedule(row, viewer.language, f"template_{row['id']}")
             st.caption(_about(row, viewer))
-            deed = Deed("delete_profile", row["name"], "DELETE", f"/api/charging-profiles/{row['id']}")
+            deed = Deed("delete_profile", row["name"], "DELETE", route("charging-profiles", row["id"]))
             deeds.button(deed, viewer, place=row["id"], icon=":material/delete:")
     with st.expander(t("limits.new"), icon=":material/add:"):
         editor(viewer)
@@ -63,8 +64,8 @@ def charger_room(viewer: Viewer) -> None:
     if charger_id is None:
         return
     charger = data.charger(viewer, charger_id)
-    held = find(viewer, f"/api/chargers/{charger_id}/charging-profiles", limit=50)
-    schedules = find(viewer, f"/api/chargers/{charger_id}/composite-schedules", limit=1)
+    held = find(viewer, route("chargers", charger_id, "charging-profiles"), limit=50)
+    schedules = find(viewer, route("chargers", charger_id, "composite-schedules"), limit=1)
     if charger is None or held is None or schedules is None:
         return empty("charger.none", key="no_charger")
     st.subheader(t("limits.held", charger=plain(charger_id)))
@@ -94,22 +95,19 @@ def _held(row: Row) -> Markup:
 
 
 def _orders(viewer: Viewer, charger_id: str, rows: list[Row], reason: str | None) -> None:
-    path = f"/api/chargers/{charger_id}"
+    clear = route("chargers", charger_id, "charging-profiles", "clear")
+    ask = route("chargers", charger_id, "commands", "GetCompositeSchedule")
     with st.container(horizontal=True):
         for row in rows:
             if row["held"]:
                 about = f"{charger_id} · {row['wire_id']} · {row['template_name'] or ''}"
-                deed = Deed(
-                    "clear_profile", about, "POST", f"{path}/charging-profiles/clear", {"wire_id": row["wire_id"]}
-                )
+                deed = Deed("clear_profile", about, "POST", clear, {"wire_id": row["wire_id"]})
                 deeds.button(deed, viewer, place=row["id"], icon=":material/remove:", reason=reason)
-        deed = Deed("clear_profiles", charger_id, "POST", f"{path}/charging-profiles/clear", {})
+        deed = Deed("clear_profiles", charger_id, "POST", clear, {})
         deeds.button(deed, viewer, place="all", icon=":material/delete_sweep:", reason=reason)
         for seconds in LOOK_AHEAD_S:
             body = {"connectorId": 0, "duration": seconds}
-            deed = Deed(
-                f"composite_{seconds // 3600}", charger_id, "POST", f"{path}/commands/GetCompositeSchedule", body
-            )
+            deed = Deed(f"composite_{seconds // 3600}", charger_id, "POST", ask, body)
             deeds.button(deed, viewer, place="ask", icon=":material/query_stats:", reason=reason)
 
 
@@ -137,7 +135,8 @@ def apply(viewer: Viewer) -> None:
             body: dict[str, Any] = {"profile_id": chosen, "connector_id": int(connector)}
             if tx:
                 body["session_id"] = session
-            if deeds.send(viewer, Deed("apply", "", "POST", f"/api/chargers/{charger_id}/charging-profiles", body)):
+            path = route("chargers", charger_id, "charging-profiles")
+            if deeds.send_form(viewer, "apply", (path, body), lambda: Deed("apply", "", "POST", path, body)):
                 st.toast(t("limits.sent"), icon=":material/check:")
 
 

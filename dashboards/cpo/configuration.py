@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import uuid
+from functools import partial
 
 import streamlit as st
 from markupsafe import Markup
 
 from dashboards.common import desk, door
-from dashboards.common.api import ApiDown, ApiRefused
+from dashboards.common.api import ApiDown, ApiRefused, route
 from dashboards.common.choices import dropdown, param, search
 from dashboards.common.desk import find, read
 from dashboards.common.frame import live
@@ -38,12 +38,12 @@ def room(viewer: Viewer) -> None:
     charger_id = param("charger")
     if not charger_id:
         return templates(viewer)
-    charger, answer = data.charger(viewer, charger_id), find(viewer, f"/api/chargers/{charger_id}/configuration")
+    charger, answer = data.charger(viewer, charger_id), find(viewer, route("chargers", charger_id, "configuration"))
     if charger is None or answer is None:
         return empty("charger.none", key="no_charger")
     draw(as_of(answer, _reported(answer.data)), "as_of")
     read_anew = Deed(
-        "read_configuration", charger_id, "POST", f"/api/chargers/{charger_id}/commands/GetConfiguration", {}
+        "read_configuration", charger_id, "POST", route("chargers", charger_id, "commands", "GetConfiguration"), {}
     )
     reason = None if charger.data["connected"] else "order.no.offline"
     deeds.button(read_anew, viewer, place="config", icon=":material/refresh:", reason=reason)
@@ -97,7 +97,7 @@ def _orders(viewer: Viewer, charger: Row) -> None:
 
 def _history(viewer: Viewer, charger_id: str) -> None:
     st.subheader(t("config.history"))
-    rows = read(viewer, f"/api/chargers/{charger_id}/configuration/history", cap=500).items
+    rows = read(viewer, route("chargers", charger_id, "configuration", "history"), cap=500).items
     if not rows:
         return empty("config.no_history", key="no_history")
     cells = [line(row["key"], _shown(row["old_value"]), _shown(row["new_value"]), t(f"config.source.{row['source']}"),
@@ -115,7 +115,7 @@ def _shown(value: str | None) -> str:
 
 def edit(viewer: Viewer, charger_id: str) -> None:
     """Collects changes, shows them beside what is, and sends one command a key."""
-    found = find(viewer, f"/api/chargers/{charger_id}/configuration")
+    found = find(viewer, route("chargers", charger_id, "configuration"))
     if found is None:
         return
     known = {row["key"]: row for row in found.data["keys"]}
@@ -148,15 +148,11 @@ def _difference(viewer: Viewer, charger_id: str, known: dict[str, Row], wanted: 
 
 def send(viewer: Viewer, charger_id: str, wanted: dict[str, str]) -> None:
     """One ChangeConfiguration a key; what was refused stays to be tried again."""
+    path = route("chargers", charger_id, "commands", "ChangeConfiguration")
     for key, value in list(wanted.items()):
-        try:
-            viewer.api.post(f"/api/chargers/{charger_id}/commands/ChangeConfiguration", {"key": key, "value": value},
-                            idempotency_key=str(uuid.uuid4()))  # fmt: skip
-        except ApiDown:
-            st.error(t("api.down.change"), icon=":material/cloud_off:")
-            return
-        except ApiRefused as refusal:
-            failed(refusal)
+        body = {"key": key, "value": value}
+        deed = partial(Deed, "change_configuration", charger_id, "POST", path, body)
+        if not deeds.send_form(viewer, f"change_{key}", (path, body), deed):
             return
         del wanted[key]
     desk.forget()
@@ -168,7 +164,7 @@ def send(viewer: Viewer, charger_id: str, wanted: dict[str, str]) -> None:
 
 def _template(viewer: Viewer, charger_id: str) -> None:
     st.subheader(t("config.template"))
-    found = read(viewer, f"/api/chargers/{charger_id}/configuration-template").data
+    found = read(viewer, route("chargers", charger_id, "configuration-template")).data
     given = found["template"]
     if given is None:
         st.caption(t("config.no_template"))
@@ -187,7 +183,7 @@ def _template(viewer: Viewer, charger_id: str) -> None:
 
 def switch(viewer: Viewer, charger_id: str) -> None:
     """Which template the charger shall obey."""
-    found = find(viewer, f"/api/chargers/{charger_id}/configuration-template")
+    found = find(viewer, route("chargers", charger_id, "configuration-template"))
     if found is None:
         return
     names = {row["id"]: row["name"] for row in read(viewer, "/api/configuration-templates", cap=500).items}
@@ -202,7 +198,7 @@ def switch(viewer: Viewer, charger_id: str) -> None:
             t("config.switch_button"), disabled=locked, help=t("order.no.role") if locked else None
         ):
             body = {"template_id": choice or None, "apply_now": apply_now}
-            change(viewer, "PUT", f"/api/chargers/{charger_id}/configuration-template", body)
+            change(viewer, "PUT", route("chargers", charger_id, "configuration-template"), body)
 
 
 def templates(viewer: Viewer) -> None:
@@ -217,7 +213,7 @@ def templates(viewer: Viewer) -> None:
     draw(deeds.grid("config", TEMPLATES, cells), "templates")
     for row in rows:
         if not row["charger_count"] and viewer.may("configuration:write"):
-            deed = Deed("delete_template", row["name"], "DELETE", f"/api/configuration-templates/{row['id']}")
+            deed = Deed("delete_template", row["name"], "DELETE", route("configuration-templates", row["id"]))
             deeds.button(deed, viewer, place=row["id"], icon=":material/delete:")
 
 
@@ -245,7 +241,7 @@ def change(viewer: Viewer, method: str, path: str, body: Row) -> None:
     try:
         viewer.api.call(method, path, body=body)
     except ApiDown:
-        st.error(t("api.down.change"), icon=":material/cloud_off:")
+        st.error(t("api.down.look"), icon=":material/cloud_off:")
     except ApiRefused as refusal:
         failed(refusal)
     else:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from dashboards.common.api import ApiDown
+from dashboards.common.api import ApiDown, route
 from dashboards.common.desk import Answer, find, read
 from dashboards.common.viewer import Viewer
 
@@ -30,7 +30,7 @@ def live_stations(viewer: Viewer, q: str | None, state: str | None, cursor: str 
 
 
 def station(viewer: Viewer, station_id: str) -> Answer | None:
-    return find(viewer, f"/api/stations/{station_id}")
+    return find(viewer, route("stations", station_id))
 
 
 def chargers(viewer: Viewer, *station_ids: str) -> Answer:
@@ -48,7 +48,7 @@ def charger_codes(viewer: Viewer, chosen: str | None = None) -> list[str]:
 
 
 def charger(viewer: Viewer, charger_id: str) -> Answer | None:
-    return find(viewer, f"/api/chargers/{charger_id}")
+    return find(viewer, route("chargers", charger_id))
 
 
 def connectors(viewer: Viewer, *station_ids: str, charger_id: str | None = None) -> Answer:
@@ -61,22 +61,22 @@ def in_state(viewer: Viewer, state: str, limit: int) -> Answer:
     return read(viewer, "/api/connectors", state=state, limit=limit)
 
 
-def all_connectors(viewer: Viewer, q: str | None, state: str | None) -> Answer:
-    """For the export: up to EXPORT_CAP rows, `more` when the filters leave even more."""
-    return read(viewer, "/api/connectors", cap=EXPORT_CAP, q=q, state=state)
+def all_connectors(viewer: Viewer, q: str | None, state: str | None) -> list[Row]:
+    """For a file: up to EXPORT_CAP rows as they are now."""
+    return viewer.api.pages("/api/connectors", EXPORT_CAP, q=q, state=state)[0]
 
 
 def session(viewer: Viewer, session_id: str) -> Answer | None:
-    return find(viewer, f"/api/sessions/{session_id}")
+    return find(viewer, route("sessions", session_id))
 
 
 def session_page(viewer: Viewer, filters: dict[str, Any], cursor: str | None, limit: int) -> Answer:
     return read(viewer, "/api/sessions", **filters, cursor=cursor, limit=limit, count=True)
 
 
-def all_sessions(viewer: Viewer, filters: dict[str, Any]) -> Answer:
-    """For the export: up to EXPORT_CAP rows, `more` when the filters leave even more."""
-    return read(viewer, "/api/sessions", cap=EXPORT_CAP, **filters)
+def all_sessions(viewer: Viewer, filters: dict[str, Any]) -> list[Row]:
+    """For a file: up to EXPORT_CAP rows as they are now."""
+    return viewer.api.pages("/api/sessions", EXPORT_CAP, **filters)[0]
 
 
 def reviews(viewer: Viewer, filters: dict[str, Any], limit: int) -> Answer:
@@ -84,19 +84,19 @@ def reviews(viewer: Viewer, filters: dict[str, Any], limit: int) -> Answer:
     return read(viewer, "/api/sessions/reviews", **filters, limit=limit, count=True)
 
 
-def all_reviews(viewer: Viewer, filters: dict[str, Any]) -> Answer:
-    """For the export: up to EXPORT_CAP rows."""
-    return read(viewer, "/api/sessions/reviews", cap=EXPORT_CAP, **filters)
+def all_reviews(viewer: Viewer, filters: dict[str, Any]) -> list[Row]:
+    """For a file: up to EXPORT_CAP rows as they are now."""
+    return viewer.api.pages("/api/sessions/reviews", EXPORT_CAP, **filters)[0]
 
 
-def all_local_lists(viewer: Viewer) -> Answer:
-    """For the export: up to EXPORT_CAP rows."""
-    return read(viewer, "/api/local-lists", cap=EXPORT_CAP)
+def all_local_lists(viewer: Viewer) -> list[Row]:
+    """For a file: up to EXPORT_CAP rows as they are now."""
+    return viewer.api.pages("/api/local-lists", EXPORT_CAP)[0]
 
 
-def all_reservations(viewer: Viewer, filters: dict[str, Any]) -> Answer:
-    """For the export: up to EXPORT_CAP rows."""
-    return read(viewer, "/api/reservations", cap=EXPORT_CAP, **filters)
+def all_reservations(viewer: Viewer, filters: dict[str, Any]) -> list[Row]:
+    """For a file: up to EXPORT_CAP rows as they are now."""
+    return viewer.api.pages("/api/reservations", EXPORT_CAP, **filters)[0]
 
 
 def id_tokens(viewer: Viewer) -> list[Row]:
@@ -105,14 +105,14 @@ def id_tokens(viewer: Viewer) -> list[Row]:
 
 
 def timeline(viewer: Viewer, charger_id: str, filters: dict[str, Any], cursor: str | None, limit: int) -> Answer:
-    return read(viewer, f"/api/chargers/{charger_id}/timeline", **filters, cursor=cursor, limit=limit)
+    return read(viewer, route("chargers", charger_id, "timeline"), **filters, cursor=cursor, limit=limit)
 
 
 def exchanges(
     viewer: Viewer, charger_id: str, filters: dict[str, Any], cursor: str | None = None, limit: int = 50
 ) -> Answer | None:
     """OCPP calls with their answers; None for a charger that does not exist."""
-    path = f"/api/chargers/{charger_id}/messages/exchanges"
+    path = route("chargers", charger_id, "messages", "exchanges")
     return find(viewer, path, **filters, cursor=cursor, limit=limit)
 
 

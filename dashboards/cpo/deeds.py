@@ -1,6 +1,8 @@
 """Things to do that change what a charger keeps: one dialog that names the consequence, one way to send."""
 
+import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +16,11 @@ from dashboards.common.viewer import Viewer, require_viewer
 from dashboards.common.widgets import failed, plain
 
 Row = dict[str, Any]
-_ASKING, _UNANSWERED = "deed", "deed_unanswered"
+_ASKING, _UNANSWERED = "deed", "unanswered_deeds"
+# How long a press of the same form counts as a second try of what had no answer.
+_SAME_S = 300
+# What the API takes no key for: after no answer, one looks before one asks again.
+_WITHOUT_KEY = frozenset({"delete_firmware", "delete_profile", "delete_template", "save"})
 # What a deed needs in the permission table, where it is not the right to send commands.
 _NEEDS = {
     **dict.fromkeys(("delete_profile", "clear_profile", "clear_profiles"), "charging_profiles:write"),
@@ -86,28 +92,39 @@ def dialog(deed: Deed) -> None:
 
 def send(viewer: Viewer, deed: Deed) -> bool:
     """Sends it under its own idempotency key; False when it was refused or the API is down."""
+    return _done(viewer, deed) is True
+
+
+def send_form(viewer: Viewer, form: str, wish: Any, make: Callable[[], Deed]) -> bool:
+    """Sends what a form asks for, as `send` does. Until an answer comes, a press with the same `wish` is the same deed.
+
+    The whole deed is kept, since under one key the API wants one body, with the times that are in it.
+    """
+    waiting: dict[str, tuple[Any, Deed, float]] = st.session_state.setdefault(_UNANSWERED, {})
+    kept = waiting.get(form)
+    if kept is None or kept[0] != wish or time.monotonic() - kept[2] > _SAME_S:
+        kept = waiting[form] = (wish, make(), time.monotonic())
+    done = _done(viewer, kept[1])
+    if done is not None:
+        del waiting[form]
+    return done is True
+
+
+def _done(viewer: Viewer, deed: Deed) -> bool | None:
+    """Whether the API did it; None when no answer came. What was not done is said."""
+    keyed = deed.name not in _WITHOUT_KEY
     try:
-        viewer.api.call(deed.method, deed.path, body=deed.body, headers={"Idempotency-Key": _key(deed)})
+        viewer.api.call(
+            deed.method, deed.path, body=deed.body, headers={"Idempotency-Key": deed.key} if keyed else None
+        )
     except ApiDown:
-        st.error(t("api.down.change"), icon=":material/cloud_off:")
-        return False
+        st.error(t("api.down.change" if keyed else "api.down.look"), icon=":material/cloud_off:")
+        return None
     except ApiRefused as refusal:
-        st.session_state.pop(_UNANSWERED, None)
         failed(refusal)
         return False
-    st.session_state.pop(_UNANSWERED, None)
     desk.forget()
     return True
-
-
-def _key(deed: Deed) -> str:
-    """The key of the deed that was sent last, if it was the same one and got no answer: it may have been done."""
-    wanted = (deed.method, deed.path, deed.body)
-    what, key = st.session_state.get(_UNANSWERED, (None, deed.key))
-    if what != wanted:
-        key = deed.key
-    st.session_state[_UNANSWERED] = (wanted, key)
-    return str(key)
 
 
 def grid(place: str, columns: tuple[str, ...], rows: list[Markup]) -> Markup:

@@ -6,6 +6,7 @@ from markupsafe import Markup
 
 from dashboards.common import door, pager
 from dashboards.common import formats as f
+from dashboards.common.api import route
 from dashboards.common.choices import param, search
 from dashboards.common.desk import find, read
 from dashboards.common.frame import live
@@ -46,7 +47,7 @@ def _line(row: Row, viewer: Viewer) -> Markup:
 
 def one(viewer: Viewer, driver_id: str) -> None:
     """What the CPO may know of one driver."""
-    found = find(viewer, f"/api/drivers/{driver_id}")
+    found = find(viewer, route("drivers", driver_id))
     if found is None:
         return empty("drivers.none", key="no_driver")
     crumbs(("drivers", t("cpo.drivers.title"), {}), here=found.data["name"] or "–")
@@ -55,7 +56,7 @@ def one(viewer: Viewer, driver_id: str) -> None:
     st.caption(t("drivers.limits"))
     st.subheader(t("drivers.history"))
     trail = pager.trail("history", driver_id)
-    answer = read(viewer, f"/api/drivers/{driver_id}/sessions", cursor=trail[-1], limit=PAGE_ROWS)
+    answer = read(viewer, route("drivers", driver_id, "sessions"), cursor=trail[-1], limit=PAGE_ROWS)
     if not answer.items:
         return empty("drivers.no_history", key="no_history")
     draw(table(SESSIONS, [_session(row, viewer) for row in answer.items], numbers=("duration", "energy")), "history")

@@ -7,9 +7,9 @@ from functools import partial
 import streamlit as st
 from markupsafe import Markup
 
-from dashboards.common import desk, door
+from dashboards.common import desk, door, exports
 from dashboards.common import formats as f
-from dashboards.common.api import ApiDown, ApiRefused
+from dashboards.common.api import ApiDown, ApiRefused, route
 from dashboards.common.choices import dropdown, param
 from dashboards.common.desk import read
 from dashboards.common.frame import live
@@ -58,7 +58,7 @@ def files(viewer: Viewer) -> None:
     if viewer.may("firmware:write"):
         for row in answer.items[:20]:
             deed = Deed(
-                "delete_firmware", f"{row['name']} {row['version']}", "DELETE", f"/api/firmware-files/{row['id']}"
+                "delete_firmware", f"{row['name']} {row['version']}", "DELETE", route("firmware-files", row["id"])
             )
             deeds.button(deed, viewer, place=row["id"], icon=":material/delete:")
 
@@ -75,7 +75,7 @@ def _file(row: Row, viewer: Viewer) -> Markup:
 
 def _jobs(viewer: Viewer, charger_id: str, zone: str | None) -> None:
     st.subheader(t("firmware.jobs"))
-    rows = read(viewer, f"/api/chargers/{charger_id}/firmware-jobs", limit=50).items
+    rows = read(viewer, route("chargers", charger_id, "firmware-jobs"), limit=50).items
     if not rows:
         return empty("firmware.no_jobs", key="no_jobs")
     cells = [line(row["location"] or "–", status(row), steps(row, zone, viewer), _versions(row),
@@ -115,7 +115,7 @@ def _versions(row: Row) -> str:
 
 def _logs(viewer: Viewer, charger_id: str, zone: str | None) -> None:
     st.subheader(t("firmware.logs"))
-    rows = read(viewer, f"/api/chargers/{charger_id}/log-jobs", limit=50).items
+    rows = read(viewer, route("chargers", charger_id, "log-jobs"), limit=50).items
     if not rows:
         return empty("firmware.no_logs", key="no_logs")
     cells = [_log(row, zone, viewer) for row in rows]
@@ -125,9 +125,9 @@ def _logs(viewer: Viewer, charger_id: str, zone: str | None) -> None:
     with st.container(horizontal=True):
         for row in here:
             name = row["file_name"] or "log"
-            st.download_button(name, partial(viewer.api.download, f"/api/log-jobs/{row['id']}/file"), file_name=name,
-                               mime="application/octet-stream", icon=":material/download:", key=f"log_{row['id']}",
-                               disabled=not viewer.may("logs:download"), on_click="ignore")  # fmt: skip
+            exports.offer(viewer, f"log_{row['id']}", name,
+                          partial(viewer.api.download, route("log-jobs", row["id"], "file")), name=name,
+                          mime="application/octet-stream", disabled=not viewer.may("logs:download"))  # fmt: skip
 
 
 def _log(row: Row, zone: str | None, viewer: Viewer) -> Markup:
@@ -159,8 +159,9 @@ def start(viewer: Viewer, charger_id: str) -> None:
                             key="log_kind")  # fmt: skip
         path = _path(charger_id, "log-jobs", queue=st.toggle(t("firmware.queue"), key="log_queue"))
         if st.form_submit_button(t("firmware.fetch_button"), disabled=locked):
-            fetch = Deed("fetch_log", charger_id, "POST", path, {"kind": kind})
-            if deeds.send(viewer, fetch):
+            wish = (charger_id, kind, path)
+            fetch = partial(Deed, "fetch_log", charger_id, "POST", path, {"kind": kind})
+            if deeds.send_form(viewer, "fetch", wish, fetch):
                 st.rerun()
 
 
@@ -196,7 +197,7 @@ def _concerned(viewer: Viewer, charger: Row) -> tuple[tuple[str, str], ...]:
 
 
 def _path(charger_id: str, jobs: str, *, queue: bool) -> str:
-    return f"/api/chargers/{charger_id}/{jobs}{'?queue=true' if queue else ''}"
+    return route("chargers", charger_id, jobs) + ("?queue=true" if queue else "")
 
 
 def upload(viewer: Viewer) -> None:

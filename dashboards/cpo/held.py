@@ -5,13 +5,13 @@ from typing import Any
 import streamlit as st
 from markupsafe import Markup
 
-from dashboards.common import charts, door
+from dashboards.common import charts, door, exports
 from dashboards.common import formats as f
 from dashboards.common.choices import chips, dropdown, param, set_param
 from dashboards.common.frame import live
 from dashboards.common.panel import draw, link
 from dashboards.common.texts import t
-from dashboards.common.viewer import Viewer, require_viewer
+from dashboards.common.viewer import Viewer
 from dashboards.common.widgets import as_of, csv_bytes, empty, line, plain, table
 from dashboards.cpo import data, evidence, rulings
 from dashboards.cpo.rows import Row, header
@@ -51,6 +51,7 @@ def page(viewer: Viewer) -> None:
         draw(table(COLUMNS, lines, numbers=("energy", "proposed")), "held")
     _steps(rows, place)
     _case(viewer, rows[place], rows[(place + 1) % len(rows)]["id"])
+    _export(viewer, wanted)
 
 
 def _row(row: Row, viewer: Viewer, *, marked: bool) -> Markup:
@@ -147,21 +148,19 @@ def _reason(code: str) -> str:
     return t(f"held.reason.{code}")
 
 
-def export(viewer: Viewer) -> None:
-    """The file is made when it is asked for, with the filters of that moment."""
-    wanted = {"reason": param("reason"), "billing_state": param("state") or "held"}
-    st.download_button(
+def _export(viewer: Viewer, wanted: dict[str, Any]) -> None:
+    """Every session of the list, in the region of the filters: what they leave is what the file holds."""
+    exports.offer(
+        viewer,
+        "held",
         t("held.export"),
-        lambda: csv_bytes([evidence.flat(row) for row in data.all_reviews(viewer, wanted).items], evidence.CSV_COLUMNS),
-        file_name="uniev-held-sessions.csv",
+        lambda: csv_bytes([evidence.flat(row) for row in data.all_reviews(viewer, wanted)], evidence.CSV_COLUMNS),
+        of=wanted,
+        name=exports.stamped("uniev-held-sessions", "csv"),
         mime="text/csv",
-        icon=":material/download:",
-        key="csv_held",
-        on_click="ignore",
     )
 
 
 st.title(t("cpo.held.title"))
 live(door.CPO, page, every=None)
-export(require_viewer(door.CPO))
 rulings.ask_if_pressed()

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import streamlit as st
 from markupsafe import Markup
 
-from dashboards.common import door, pager
+from dashboards.common import door, exports, pager
 from dashboards.common import formats as f
 from dashboards.common.choices import chips, param, search
 from dashboards.common.frame import live
@@ -96,16 +96,17 @@ def one_station(viewer: Viewer) -> None:
 
 
 def export(viewer: Viewer) -> None:
-    """The file is made when it is asked for, with the filters of that moment."""
-    st.download_button(
+    """Every connector that the filters on the screen leave."""
+    wanted = filters()
+    exports.offer(
+        viewer,
+        "connectors",
         t("live.export"),
-        lambda: csv_bytes(data.all_connectors(viewer, *filters()).items, CSV_COLUMNS),
-        file_name="uniev-connectors.csv",
+        lambda: csv_bytes(data.all_connectors(viewer, *wanted), CSV_COLUMNS),
+        of=wanted,
+        name=exports.stamped("uniev-connectors", "csv"),
         mime="text/csv",
-        icon=":material/download:",
-        help=t("sessions.export_help", n=f.number(data.EXPORT_CAP, viewer.language)),
-        key="csv_connectors",
-        on_click="ignore",
+        help=t("live.export_help", n=f.number(data.EXPORT_CAP, viewer.language)),
     )
 
 

@@ -3,9 +3,9 @@
 import streamlit as st
 from markupsafe import Markup
 
-from dashboards.common import desk, door, pager
+from dashboards.common import desk, door, exports, pager
 from dashboards.common import formats as f
-from dashboards.common.api import ApiDown, ApiRefused
+from dashboards.common.api import ApiDown, ApiRefused, route
 from dashboards.common.choices import dropdown, param
 from dashboards.common.desk import find, read
 from dashboards.common.frame import live
@@ -70,7 +70,7 @@ def differs(row: Row) -> Markup:
 
 def one(viewer: Viewer, charger_id: str) -> None:
     """What one charger keeps, what was sent to it, and what may be asked of it."""
-    charger, answer = data.charger(viewer, charger_id), find(viewer, f"/api/chargers/{charger_id}/local-list")
+    charger, answer = data.charger(viewer, charger_id), find(viewer, route("chargers", charger_id, "local-list"))
     if charger is None or answer is None:
         return empty("charger.none", key="no_charger")
     row = answer.data
@@ -92,15 +92,15 @@ def one(viewer: Viewer, charger_id: str) -> None:
 def _buttons(viewer: Viewer, charger_id: str, reason: str | None, row: Row) -> None:
     unsupported = "lists.no.unsupported" if row["reported_version"] == -1 else None
     base = None if row["version"] is not None else "lists.no.base"
-    path, commands = f"/api/chargers/{charger_id}/local-list", f"/api/chargers/{charger_id}/commands"
+    path, commands = route("chargers", charger_id, "local-list"), ("chargers", charger_id, "commands")
     with st.container(horizontal=True):
         for name, body, why in (("full", {"mode": "full"}, reason or unsupported),
                                 ("differential", {"mode": "differential"}, reason or unsupported or base)):  # fmt: skip
             deed = Deed(f"list_{name}", charger_id, "POST", path, body)
             deeds.button(deed, viewer, place="list", icon=":material/upload:", reason=why)
-        deed = Deed("list_version", charger_id, "POST", f"{commands}/GetLocalListVersion", {})
+        deed = Deed("list_version", charger_id, "POST", route(*commands, "GetLocalListVersion"), {})
         deeds.button(deed, viewer, place="list", icon=":material/help:", reason=reason)
-        deed = Deed("clear_cache", charger_id, "POST", f"{commands}/ClearCache", {})
+        deed = Deed("clear_cache", charger_id, "POST", route(*commands, "ClearCache"), {})
         deeds.button(deed, viewer, place="list", icon=":material/mop:", reason=reason)
     st.caption(t("lists.cache_hint"))
 
@@ -120,7 +120,7 @@ def _settings(viewer: Viewer, charger_id: str, row: Row) -> None:
 def _set_sync(viewer: Viewer, charger_id: str, key: str) -> None:
     """A person chose."""
     if viewer.may("local_lists:write"):
-        change(viewer, key, f"/api/chargers/{charger_id}/local-list", {"sync": SYNC[st.session_state[key]]})
+        change(viewer, key, route("chargers", charger_id, "local-list"), {"sync": SYNC[st.session_state[key]]})
 
 
 def change(viewer: Viewer, place: str, path: str, body: Row) -> None:
@@ -129,7 +129,7 @@ def change(viewer: Viewer, place: str, path: str, body: Row) -> None:
     try:
         viewer.api.call("PUT", path, body=body)
     except ApiDown:
-        st.session_state[_REFUSED] = (place, t("api.down.change"))
+        st.session_state[_REFUSED] = (place, t("api.down.look"))
     except ApiRefused as refusal:
         st.session_state[_REFUSED] = (place, refusal_words(refusal))
     desk.forget()
@@ -162,7 +162,7 @@ def rules(viewer: Viewer) -> None:
     """What the CPO's administrator decides for all of its tokens and lists."""
     if viewer.cpo_id is None:
         return
-    found = find(viewer, f"/api/cpos/{viewer.cpo_id}")
+    found = find(viewer, route("cpos", viewer.cpo_id))
     if found is None:
         return
     st.subheader(t("lists.rules"))
@@ -177,20 +177,19 @@ def rules(viewer: Viewer) -> None:
 def _set_rule(viewer: Viewer, name: str) -> None:
     """A person chose."""
     if viewer.may("cpo_settings:write"):
-        change(viewer, "rules", f"/api/cpos/{viewer.cpo_id}", {name: st.session_state[f"rule_{name}"]})
+        change(viewer, "rules", route("cpos", viewer.cpo_id), {name: st.session_state[f"rule_{name}"]})
 
 
 def export(viewer: Viewer) -> None:
     """All lists, whatever page is open."""
-    st.download_button(
+    exports.offer(
+        viewer,
+        "lists",
         t("lists.export"),
-        lambda: csv_bytes(data.all_local_lists(viewer).items, CSV_COLUMNS),
-        file_name="uniev-local-lists.csv",
+        lambda: csv_bytes(data.all_local_lists(viewer), CSV_COLUMNS),
+        name=exports.stamped("uniev-local-lists", "csv"),
         mime="text/csv",
-        icon=":material/download:",
         help=t("lists.export_help", n=f.number(data.EXPORT_CAP, viewer.language)),
-        key="csv_lists",
-        on_click="ignore",
     )
 
 

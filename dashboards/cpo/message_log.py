@@ -1,20 +1,20 @@
 """The OCPP message log of one charger: live or held still, by action and error, with an export. `?charger=…`"""
 
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Any
 
 import streamlit as st
 from markupsafe import Markup
 
-from dashboards.common import door, pager
+from dashboards.common import door, exports, pager
 from dashboards.common import formats as f
-from dashboards.common.api import ApiRefused
+from dashboards.common.api import ApiDown, route
 from dashboards.common.choices import chips, dropdown, param
 from dashboards.common.frame import live
 from dashboards.common.panel import draw, link
 from dashboards.common.texts import t
 from dashboards.common.viewer import Viewer, require_viewer
-from dashboards.common.widgets import as_of, crumbs, empty, failed
+from dashboards.common.widgets import as_of, crumbs, empty
 from dashboards.cpo import data, messages
 
 PAGE_ROWS = 50
@@ -76,33 +76,37 @@ def listing(viewer: Viewer) -> None:
 
 
 def export(viewer: Viewer, charger_id: str) -> None:
-    """The file is made when it is asked for; days are those of the charger's place."""
+    """The filters above, over days of the charger's place: today there, unless others are chosen."""
+    try:
+        found = data.charger(viewer, charger_id)
+    except ApiDown:
+        return  # the region above says so
+    if found is None:
+        return
+    zone = f.zone(found.data["station_timezone"])
+    path, today = route("chargers", charger_id, "messages", "export"), datetime.now(zone).date()
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.date_input(t("message_log.days"), value=(date.today(), date.today()), key="export_days", format="DD/MM/YYYY")
-        st.download_button(
+        chosen: tuple[date, ...] = st.date_input(
+            t("message_log.days"), value=(today, today), key=f"export_days_{charger_id}", format="DD/MM/YYYY"
+        )
+        wanted = {**filters(), **_span(chosen or (today,), zone)}
+        exports.offer(
+            viewer,
+            "messages",
             t("message_log.export"),
-            lambda: _file(viewer, charger_id),
-            file_name=f"uniev-messages-{charger_id}.jsonl",
+            lambda: viewer.api.download(path, **wanted),
+            of=(charger_id, wanted),
+            name=exports.stamped(f"uniev-messages-{charger_id}", "jsonl"),
             mime="application/x-ndjson",
-            icon=":material/download:",
             help=t("message_log.export_help"),
-            key="export_messages",
-            on_click="ignore",
         )
 
 
-def _file(viewer: Viewer, charger_id: str) -> bytes:
-    days: tuple[date, ...] = tuple(st.session_state.get("export_days") or (date.today(),))
-    found = data.charger(viewer, charger_id)
-    zone = f.zone(found.data["station_timezone"] if found else None)
+def _span(days: tuple[date, ...], zone: tzinfo) -> dict[str, str]:
+    """From the first midnight to the one after the last day."""
     since = datetime.combine(days[0], time(), zone)
     until = datetime.combine(days[-1] + timedelta(days=1), time(), zone)
-    span = {"from": since.isoformat(), "to": until.isoformat()}
-    try:
-        return viewer.api.download(f"/api/chargers/{charger_id}/messages/export", **filters(), **span)
-    except ApiRefused as refusal:
-        failed(refusal)
-        return b""
+    return {"from": since.isoformat(), "to": until.isoformat()}
 
 
 def place(charger_id: str) -> None:

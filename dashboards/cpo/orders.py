@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboards.common import desk, door
 from dashboards.common import formats as f
-from dashboards.common.api import ApiDown, ApiRefused
+from dashboards.common.api import ApiDown, ApiRefused, route
 from dashboards.common.texts import t
 from dashboards.common.viewer import Viewer, require_viewer
 from dashboards.common.widgets import failed, plain
@@ -58,12 +58,12 @@ KINDS: dict[str, Kind] = {
     ),
     "unlock": Kind(
         ":material/lock_open:",
-        lambda o: f"/api/chargers/{o.charger_id}/commands/UnlockConnector",
+        lambda o: route("chargers", o.charger_id, "commands", "UnlockConnector"),
         lambda o, _: {"connectorId": o.evse_id},
     ),
     "reset": Kind(
         ":material/restart_alt:",
-        lambda o: f"/api/chargers/{o.charger_id}/commands/Reset",
+        lambda o: route("chargers", o.charger_id, "commands", "Reset"),
         lambda o, _: {"type": "Soft"},
     ),
 }

@@ -5,6 +5,7 @@ from markupsafe import Markup
 
 from dashboards.common import door
 from dashboards.common import formats as f
+from dashboards.common.api import route
 from dashboards.common.choices import param
 from dashboards.common.desk import find
 from dashboards.common.frame import live
@@ -19,7 +20,7 @@ ONE = ("quirk", "quirk_firmware", "quirk_count", "quirk_first", "quirk_last", "q
 
 def of_charger(viewer: Viewer, charger_id: str) -> None:
     """What one charger did, under each firmware it ran."""
-    answer = find(viewer, f"/api/chargers/{charger_id}/quirks", limit=200)
+    answer = find(viewer, route("chargers", charger_id, "quirks"), limit=200)
     if answer is None:
         return empty("charger.none", key="no_charger")
     if not answer.items:

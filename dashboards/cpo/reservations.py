@@ -6,9 +6,9 @@ from typing import Any
 import streamlit as st
 from markupsafe import Markup
 
-from dashboards.common import door, pager
+from dashboards.common import door, exports, pager
 from dashboards.common import formats as f
-from dashboards.common.api import ApiDown
+from dashboards.common.api import ApiDown, route
 from dashboards.common.choices import chips, param
 from dashboards.common.desk import read
 from dashboards.common.frame import live
@@ -60,18 +60,17 @@ def new(viewer: Viewer) -> None:
             disabled=not (charger and token),
         )
         if pressed:
-            until = datetime.now(UTC) + timedelta(minutes=minutes)
-            body = {
-                "charger_id": charger,
-                "connector_id": int(connector),
-                "id_token": token,
-                "expires_at": until.isoformat(),
-            }
+            wish = {"charger_id": charger, "connector_id": int(connector), "id_token": token}
             parent = tokens[str(token)]["parent_token"]
             if parent and len(parent) <= 20:
-                body["parent_id_token"] = parent
-            if deeds.send(viewer, Deed("reserve", "", "POST", "/api/reservations", body)):
+                wish["parent_id_token"] = parent
+            if deeds.send_form(viewer, "reserve", (wish, minutes), lambda: _reservation(wish, minutes)):
                 st.toast(t("reservations.sent"), icon=":material/check:")
+
+
+def _reservation(wish: Row, minutes: int) -> Deed:
+    until = datetime.now(UTC) + timedelta(minutes=minutes)
+    return Deed("reserve", "", "POST", "/api/reservations", {**wish, "expires_at": until.isoformat()})
 
 
 def filter_bar() -> None:
@@ -123,7 +122,7 @@ def _kept(row: Row, viewer: Viewer) -> None:
             )
         with do:
             about = f"{row['reservation_id']} · {row['charger_id']} · {row['id_token']}"
-            deed = Deed("cancel_reservation", about, "DELETE", f"/api/reservations/{row['id']}")
+            deed = Deed("cancel_reservation", about, "DELETE", route("reservations", row["id"]))
             deeds.button(deed, viewer, place=row["id"], icon=":material/event_busy:")
 
 
@@ -166,15 +165,15 @@ def _other(row: Row) -> Markup:
 def export(viewer: Viewer) -> None:
     """What the filter leaves, of all pages; the filter is that of the moment the button was drawn."""
     wanted = filters()
-    st.download_button(
+    exports.offer(
+        viewer,
+        "reservations",
         t("reservations.export"),
-        lambda: csv_bytes(data.all_reservations(viewer, wanted).items, CSV_COLUMNS),
-        file_name="uniev-reservations.csv",
+        lambda: csv_bytes(data.all_reservations(viewer, wanted), CSV_COLUMNS),
+        of=wanted,
+        name=exports.stamped("uniev-reservations", "csv"),
         mime="text/csv",
-        icon=":material/download:",
         help=t("reservations.export_help", n=f.number(data.EXPORT_CAP, viewer.language)),
-        key="csv_reservations",
-        on_click="ignore",
     )
 
 

@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboards.common import desk, door
 from dashboards.common import formats as f
-from dashboards.common.api import ApiDown, ApiRefused
+from dashboards.common.api import ApiDown, ApiRefused, route
 from dashboards.common.choices import set_param
 from dashboards.common.texts import t
 from dashboards.common.viewer import Viewer, require_viewer
@@ -124,9 +124,9 @@ def dialog(ruling: Ruling) -> None:
 def send(viewer: Viewer, ruling: Ruling) -> bool:
     """Sends the decision and goes on to the next session; False when it was refused or the API is down."""
     try:
-        viewer.api.post(f"/api/sessions/{ruling.session['id']}/review", ruling.body())
+        viewer.api.post(route("sessions", ruling.session["id"], "review"), ruling.body())
     except ApiDown:
-        st.error(t("api.down.change"), icon=":material/cloud_off:")
+        st.error(t("api.down.look"), icon=":material/cloud_off:")
         return False
     except ApiRefused as refusal:
         failed(refusal)

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from dashboards.common import desk, door
-from dashboards.common.api import ApiDown, ApiRefused
+from dashboards.common.api import ApiDown, ApiRefused, route
 from dashboards.common.texts import t
 from dashboards.common.viewer import Viewer, require_viewer
 from dashboards.common.widgets import failed, plain
@@ -16,6 +16,7 @@ Row = dict[str, Any]
 _ASKING = "safeguard"
 _OWNERS_ONLY = frozenset({"by_hand", "raise", "revoke"})
 _NEED_A_SOCKET = frozenset({"rotate", "raise", "root", "renew"})
+_WITHOUT_KEY = frozenset({"by_hand", "revoke"})  # the API takes none
 _ICONS = {
     "rotate": ":material/sync_lock:", "by_hand": ":material/password:", "raise": ":material/arrow_upward:",
     "root": ":material/verified_user:", "renew": ":material/autorenew:", "revoke": ":material/block:",
@@ -34,14 +35,14 @@ class Measure:
 
     def request(self) -> tuple[str, Any]:
         """Path and body."""
-        charger = f"/api/chargers/{self.charger_id}"
+        charger = ("chargers", self.charger_id)
         return {
-            "rotate": (f"{charger}/password-rotation", None),
-            "by_hand": (f"{charger}/password", {}),
-            "raise": (f"{charger}/security-profile", {"profile": self.level}),
-            "root": (f"{charger}/certificates/root", None),
-            "renew": (f"{charger}/certificates/renew", None),
-            "revoke": (f"/api/certificates/{self.certificate.get('id')}/revoke", None),
+            "rotate": (route(*charger, "password-rotation"), None),
+            "by_hand": (route(*charger, "password"), {}),
+            "raise": (route(*charger, "security-profile"), {"profile": self.level}),
+            "root": (route(*charger, "certificates", "root"), None),
+            "renew": (route(*charger, "certificates", "renew"), None),
+            "revoke": (route("certificates", str(self.certificate.get("id")), "revoke"), None),
         }[self.kind]
 
 
@@ -99,9 +100,12 @@ def send(viewer: Viewer, measure: Measure) -> Row | None:
     """The API's answer; None when it refused or is down."""
     path, body = measure.request()
     try:
-        answer: Row = viewer.api.post(path, body, idempotency_key=measure.key)
+        key = None if measure.kind in _WITHOUT_KEY else measure.key
+        answer: Row = viewer.api.post(path, body, idempotency_key=key)
     except ApiDown:
-        st.error(t("api.down.change"), icon=":material/cloud_off:")
+        # A second password made by hand makes the first one void: whoever was not told that one wants the second.
+        words = {"by_hand": "security.down_by_hand", "revoke": "api.down.look"}.get(measure.kind, "api.down.change")
+        st.error(t(words), icon=":material/cloud_off:")
         return None
     except ApiRefused as refusal:
         failed(refusal)

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from dashboards.common import door
 from dashboards.common import formats as f
+from dashboards.common.api import route
 from dashboards.common.choices import dropdown, param
 from dashboards.common.desk import find, read
 from dashboards.common.frame import live
@@ -36,7 +37,7 @@ def room(viewer: Viewer) -> None:
     if charger_id is None:
         return everybody(viewer)
     charger = data.charger(viewer, charger_id)
-    answer = find(viewer, f"/api/chargers/{charger_id}/security")
+    answer = find(viewer, route("chargers", charger_id, "security"))
     if charger is None or answer is None:
         return empty("charger.none", key="no_such_charger")
     state, zone = answer.data, charger.data["station_timezone"]

@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 from markupsafe import Markup
 
-from dashboards.common import door, pager
+from dashboards.common import door, exports, pager
 from dashboards.common import formats as f
 from dashboards.common.choices import chips, param, search
 from dashboards.common.frame import live
@@ -97,16 +97,17 @@ def _row(row: data.Row, viewer: Viewer) -> Markup:
 
 
 def export(viewer: Viewer) -> None:
-    """The file is made when it is asked for, with the filters of that moment."""
-    st.download_button(
+    """Every session that the filters on the screen leave."""
+    wanted = filters()
+    exports.offer(
+        viewer,
+        "sessions",
         t("sessions.export"),
-        lambda: csv_bytes(data.all_sessions(viewer, filters()).items, CSV_COLUMNS),
-        file_name="uniev-sessions.csv",
+        lambda: csv_bytes(data.all_sessions(viewer, wanted), CSV_COLUMNS),
+        of=wanted,
+        name=exports.stamped("uniev-sessions", "csv"),
         mime="text/csv",
-        icon=":material/download:",
         help=t("sessions.export_help", n=f.number(data.EXPORT_CAP, viewer.language)),
-        key="csv_sessions",
-        on_click="ignore",
     )
 
 

@@ -59,7 +59,7 @@ def _approve(viewer: Viewer, charger: Any, place: Any) -> None:
     try:
         data.approve(viewer, str(charger), str(place))
     except ApiDown:
-        st.error(t("api.down.change"), icon=":material/cloud_off:")
+        st.error(t("api.down.look"), icon=":material/cloud_off:")
     except ApiRefused as refusal:
         failed(refusal)
     else:

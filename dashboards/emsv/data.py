@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from dashboards.common.api import route
 from dashboards.common.desk import Answer, read
 from dashboards.common.viewer import Viewer
 
@@ -36,7 +37,7 @@ def waiting(viewer: Viewer) -> Answer:
 
 
 def approve(viewer: Viewer, charger_id: str, station_id: str) -> None:
-    viewer.api.post(f"/api/chargers/{charger_id}/approve", {"station_id": station_id})
+    viewer.api.post(route("chargers", charger_id, "approve"), {"station_id": station_id})
 
 
 def applications(viewer: Viewer, state: str | None) -> list[dict[str, Any]]:
@@ -46,5 +47,5 @@ def applications(viewer: Viewer, state: str | None) -> list[dict[str, Any]]:
 
 def application(viewer: Viewer, cpo_id: str) -> dict[str, Any]:
     """One application, as it stands now: a decision names its revision."""
-    found: dict[str, Any] = viewer.api.get(f"/api/cpo/{cpo_id}/application")
+    found: dict[str, Any] = viewer.api.get(route("cpo", cpo_id, "application"))
     return found

@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from dashboards.common import desk, door
 from dashboards.common import formats as f
-from dashboards.common.api import ApiDown, ApiRefused
+from dashboards.common.api import ApiDown, ApiRefused, route
 from dashboards.common.choices import param, set_param
 from dashboards.common.desk import read
 from dashboards.common.frame import forgiving, live
@@ -89,14 +89,14 @@ def dialog(deed: str, row: Row) -> None:
         st.warning(t("rules.in_use"), icon=":material/warning:")
     if not st.button(t("deed.confirm"), key="rule_confirm", type="primary", width="stretch"):
         return
-    path = f"/api/normalising-rules/{row['id']}"
+    path = route("normalising-rules", row["id"])
     try:
         if deed == "delete":
             viewer.api.call("DELETE", path)
         else:
             viewer.api.call("PUT", path, body={"enabled": deed == "on"})
     except ApiDown:
-        st.error(t("api.down.change"), icon=":material/cloud_off:")
+        st.error(t("api.down.look"), icon=":material/cloud_off:")
         return
     except ApiRefused as refusal:
         return failed(refusal)

@@ -7,9 +7,9 @@ from typing import Any
 import streamlit as st
 from markupsafe import Markup
 
-from dashboards.common import desk, door
+from dashboards.common import desk, door, exports
 from dashboards.common import formats as f
-from dashboards.common.api import ApiDown, ApiRefused
+from dashboards.common.api import ApiDown, ApiRefused, route
 from dashboards.common.frame import forgiving
 from dashboards.common.panel import draw
 from dashboards.common.texts import t
@@ -83,16 +83,15 @@ def _documents(viewer: Viewer, found: Row) -> None:
     if not found["documents"]:
         st.caption(t("onboarding.no_documents"))
     for row in found["documents"]:
-        path = f"/api/cpo/{found['cpo_id']}/documents/{row['id']}/file"
+        path = route("cpo", found["cpo_id"], "documents", row["id"], "file")
         kind = t(f"onboarding.document.{row['kind']}")
-        st.download_button(
+        exports.offer(
+            viewer,
+            f"document_{row['id']}",
             f"{kind} · {row['name']} · {f.number(-(-row['size_bytes'] // 1024), viewer.language)} KiB",
             partial(viewer.api.download, path),
-            file_name=f"{row['kind']}-{row['name']}",
+            name=f"{row['kind']}-{row['name']}",
             mime="application/octet-stream",
-            key=f"document_{row['id']}",
-            icon=":material/download:",
-            on_click="ignore",
         )
 
 
@@ -139,9 +138,9 @@ def _standing(viewer: Viewer, found: Row) -> None:
 
 def _send(viewer: Viewer, found: Row, path: str, body: Row, done: str) -> None:
     try:
-        viewer.api.post(f"/api/cpo/{found['cpo_id']}/{path}", body)
+        viewer.api.post(route("cpo", found["cpo_id"], path), body)
     except ApiDown:
-        st.error(t("api.down.change"), icon=":material/cloud_off:")
+        st.error(t("api.down.look"), icon=":material/cloud_off:")
     except ApiRefused as refusal:
         failed(refusal)
     else:

@@ -5,6 +5,7 @@ from markupsafe import Markup
 
 from dashboards.common import door, pager
 from dashboards.common import formats as f
+from dashboards.common.api import route
 from dashboards.common.choices import param, search
 from dashboards.common.desk import find, read
 from dashboards.common.frame import live
@@ -40,7 +41,7 @@ def room(viewer: Viewer) -> None:
 
 def one(viewer: Viewer, driver_id: str) -> None:
     """Everything that is kept of one driver, or that they were erased."""
-    found = find(viewer, f"/api/drivers/{driver_id}")
+    found = find(viewer, route("drivers", driver_id))
     if found is None:
         return empty("personal.none", key="no_driver")
     row = found.data
@@ -48,7 +49,7 @@ def one(viewer: Viewer, driver_id: str) -> None:
     if row["erased_at"]:
         return empty("personal.erased", key="erased", at=f.when(row["erased_at"], ZONE, viewer.language))
     draw(as_of(found), "as_of")
-    figures = read(viewer, f"/api/drivers/{driver_id}/kept").data
+    figures = read(viewer, route("drivers", driver_id, "kept")).data
     invited = deeds.open_invitation(viewer, driver_id)
     cells = (_contact(row), row["car"] or "–", f.energy(row["battery_wh"], viewer.language), ago(row["created_at"]))
     draw(table(PROFILE, [line(*cells, _login(viewer, figures["login"], invited))]), "profile")
@@ -85,7 +86,7 @@ def _figures(viewer: Viewer, figures: Row) -> None:
 
 def _tokens(viewer: Viewer, driver_id: str) -> None:
     st.subheader(t("personal.tokens"))
-    rows = read(viewer, f"/api/drivers/{driver_id}/id-tokens").items
+    rows = read(viewer, route("drivers", driver_id, "id-tokens")).items
     if not rows:
         return empty("personal.no_tokens", key="no_tokens")
     cpos = {row["id"]: row["name"] for row in read(viewer, "/api/cpos", cap=500).items}
@@ -93,7 +94,7 @@ def _tokens(viewer: Viewer, driver_id: str) -> None:
 
 
 def _token(viewer: Viewer, row: Row, cpos: dict[str, str]) -> Markup:
-    token = find(viewer, f"/api/id-tokens/{row['id_token_id']}") if row["id_token_id"] else None
+    token = find(viewer, route("id-tokens", row["id_token_id"])) if row["id_token_id"] else None
     return line(
         token.data["token"] if token else t("personal.token_gone"), cpos.get(row["cpo_id"], "EMSV"),
         f.when(row["held_since"], ZONE, viewer.language),
@@ -104,7 +105,7 @@ def _token(viewer: Viewer, row: Row, cpos: dict[str, str]) -> Markup:
 def _consents(viewer: Viewer, driver_id: str) -> None:
     """Everything that was said, latest first; what holds now is marked in words."""
     st.subheader(t("personal.consents"))
-    rows = read(viewer, f"/api/drivers/{driver_id}/consents", cap=200).items
+    rows = read(viewer, route("drivers", driver_id, "consents"), cap=200).items
     if not rows:
         return empty("personal.no_consents", key="no_consents")
     latest = {row["purpose"]: row["id"] for row in reversed(rows)}

@@ -5,9 +5,9 @@ from typing import Any
 
 import streamlit as st
 
-from dashboards.common import desk, door
+from dashboards.common import desk, door, exports
 from dashboards.common import formats as f
-from dashboards.common.api import ApiDown, ApiRefused
+from dashboards.common.api import ApiDown, ApiRefused, route
 from dashboards.common.desk import find, read
 from dashboards.common.people import state
 from dashboards.common.texts import t
@@ -26,10 +26,10 @@ def offer(viewer: Viewer, driver_id: str) -> None:
     done_for, words = st.session_state.pop(_DONE, ("", ""))
     if done_for == driver_id:
         st.success(words, icon=":material/check_circle:")
-    found = find(viewer, f"/api/drivers/{driver_id}")
+    found = find(viewer, route("drivers", driver_id))
     if found is None or found.data["erased_at"]:
         return
-    row, figures = found.data, read(viewer, f"/api/drivers/{driver_id}/kept").data
+    row, figures = found.data, read(viewer, route("drivers", driver_id, "kept")).data
     with st.container(horizontal=True):
         _button("consent", ":material/fact_check:", row)
         _copy(viewer, driver_id)
@@ -61,7 +61,7 @@ def dialog(name: str, row: Row) -> None:
     try:
         words = _send(viewer, name, row, body)
     except ApiDown:
-        st.error(t("api.down.change"), icon=":material/cloud_off:")
+        st.error(t("api.down.look"), icon=":material/cloud_off:")
         return
     except ApiRefused as refusal:
         return failed(refusal)
@@ -78,9 +78,9 @@ def open_invitation(viewer: Viewer, driver_id: str) -> Row | None:
 
 def _send(viewer: Viewer, name: str, row: Row, body: Row) -> str:
     """Does it, and says in words what was done."""
-    path = f"/api/drivers/{row['id']}"
+    driver = ("drivers", row["id"])
     if name == "consent":
-        viewer.api.post(f"{path}/consents", body)
+        viewer.api.post(route(*driver, "consents"), body)
         return t("personal.consent.done")
     if name == "invite":
         viewer.api.post("/api/invitations", body)
@@ -88,9 +88,9 @@ def _send(viewer: Viewer, name: str, row: Row, body: Row) -> str:
     if name == "withdraw":
         invited = open_invitation(viewer, row["id"])
         if invited:
-            viewer.api.call("DELETE", f"/api/invitations/{invited['id']}")
+            viewer.api.call("DELETE", route("invitations", invited["id"]))
         return t("personal.withdraw.done")
-    viewer.api.call("POST", f"{path}/erasure", timeout_s=_PATIENCE_S)
+    viewer.api.call("POST", route(*driver, "erasure"), timeout_s=_PATIENCE_S)
     return t("personal.erase.done", n=body["n"], energy=body["energy"])
 
 
@@ -104,21 +104,21 @@ def _button(name: str, icon: str, row: Row, reason: str | None = None) -> None:
 
 def _copy(viewer: Viewer, driver_id: str) -> None:
     """The copy is put together when it is asked for, since every copy stands in the audit log."""
-    st.download_button(
+    exports.offer(
+        viewer,
+        "personal_copy",
         t("personal.copy"),
-        partial(viewer.api.call, "GET", f"/api/drivers/{driver_id}/export", raw=True, timeout_s=_PATIENCE_S),
-        file_name=f"driver-{driver_id}.json",
+        partial(viewer.api.call, "GET", route("drivers", driver_id, "export"), raw=True, timeout_s=_PATIENCE_S),
+        of=driver_id,
+        name=f"driver-{driver_id}.json",
         mime="application/json",
-        icon=":material/download:",
-        key="personal_copy",
         help=t("personal.copy_help"),
-        on_click="ignore",
     )
 
 
 def _consent_form(viewer: Viewer, row: Row) -> Row:
     """What the driver said; the words are as a rule those that the driver saw last."""
-    said = read(viewer, f"/api/drivers/{row['id']}/consents", limit=1).items
+    said = read(viewer, route("drivers", row["id"], "consents"), limit=1).items
     purpose = st.selectbox(t("personal.consent.purpose"), PURPOSES, key="consent_purpose",
                            format_func=lambda one: t(f"personal.purpose.{one}"))  # fmt: skip
     given = st.radio(t("personal.consent.said"), (True, False), key="consent_given", horizontal=True,
@@ -140,7 +140,7 @@ def _invitation_form(_: Viewer, row: Row) -> Row:
 
 def _erasure_form(viewer: Viewer, row: Row) -> Row:
     """What goes, what the books keep, and the name to be typed."""
-    figures = read(viewer, f"/api/drivers/{row['id']}/kept").data
+    figures = read(viewer, route("drivers", row["id"], "kept")).data
     sessions, energy = f.number(figures["sessions"], viewer.language), f.energy(figures["energy_wh"], viewer.language)
     st.markdown(t("personal.erase.goes"))
     st.markdown(t("personal.erase.stays", n=sessions, energy=energy))

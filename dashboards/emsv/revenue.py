@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 
 from dashboards.common import desk, door, shares
-from dashboards.common.api import ApiDown, ApiRefused
+from dashboards.common.api import ApiDown, ApiRefused, route
 from dashboards.common.frame import forgiving
 from dashboards.common.panel import draw
 from dashboards.common.texts import t
@@ -40,7 +40,7 @@ def withdraw(viewer: Viewer, cpo_id: str, rows: list[Row]) -> None:
         if shares.state(row) == "coming" and viewer.may("revenue_shares:write"):
             label = t("revenue.withdraw", day=shares.day(row["valid_from"]))
             if st.button(label, key=f"withdraw_{row['id']}", icon=":material/delete:"):
-                _do(viewer, "DELETE", f"/api/cpo/{cpo_id}/revenue-shares/{row['id']}", None, "withdrawn")
+                _do(viewer, "DELETE", route("cpo", cpo_id, "revenue-shares", row["id"]), None, "withdrawn")
 
 
 def form(viewer: Viewer, cpo_id: str) -> None:
@@ -70,14 +70,14 @@ def form(viewer: Viewer, cpo_id: str) -> None:
         "cpo_percent": str(Decimal(str(percent))), "session_minimum_fee": str(session_fee),
         "month_minimum_fee": str(month_fee), "settlement_cycle": cycle, "note": note or None,
     }  # fmt: skip
-    _do(viewer, "POST", f"/api/cpo/{cpo_id}/revenue-shares", body, "set")
+    _do(viewer, "POST", route("cpo", cpo_id, "revenue-shares"), body, "set")
 
 
 def _do(viewer: Viewer, method: str, path: str, body: Row | None, done: str) -> None:
     try:
         viewer.api.call(method, path, body=body)
     except ApiDown:
-        st.error(t("api.down.change"), icon=":material/cloud_off:")
+        st.error(t("api.down.look"), icon=":material/cloud_off:")
     except ApiRefused as refusal:
         failed(refusal)
     else:

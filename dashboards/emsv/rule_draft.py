@@ -79,7 +79,7 @@ def form(viewer: Viewer) -> Row | None:
     try:
         made: Row = viewer.api.post("/api/normalising-rules", rule)
     except ApiDown:
-        st.error(t("api.down.change"), icon=":material/cloud_off:")
+        st.error(t("api.down.look"), icon=":material/cloud_off:")
     except ApiRefused as refusal:
         failed(refusal)
     else:

@@ -94,8 +94,9 @@ def look(page: Page) -> None:
     """The EMSV looks at the application; a document is fetched."""
     expect(page.get_by_role("heading", name=re.compile(COMPANY))).to_be_visible()
     expect(page.get_by_text("PT Borneo Cas Listrik")).to_be_visible()
+    page.get_by_role("button", name=re.compile("rekening.jpg")).click()
     with page.expect_download() as download:
-        page.get_by_role("button", name=re.compile("rekening.jpg")).click()
+        page.get_by_role("button", name=re.compile("Simpan .*rekening.jpg")).click()
     assert download.value.path().read_bytes() == JPEG
 
 

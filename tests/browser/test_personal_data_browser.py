@@ -41,8 +41,9 @@ def _find(page: Page) -> None:
 
 def _copy(page: Page) -> dict[str, Any]:
     """The downloaded file."""
+    page.get_by_role("button", name="Buat salinan semuanya").click()
     with page.expect_download() as download:
-        page.get_by_role("button", name="Unduh semuanya").click()
+        page.get_by_role("button", name="Simpan driver-").click()
     assert download.value.suggested_filename.startswith("driver-")
     copied: dict[str, Any] = json.loads(download.value.path().read_text("utf-8"))
     return copied

@@ -4,11 +4,12 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 
 from bench.ports import free_port
 from dashboards.common import door
-from dashboards.common.api import Api, ApiDown, ApiRefused, SignedOut, http
+from dashboards.common.api import Api, ApiDown, ApiRefused, SignedOut, ask, http
 from dashboards.common.sessions import session_key
 from tests.dashboards.conftest import ADMIN, OPERATOR, Nation
 from tests.support.rooms import sign_in
@@ -120,3 +121,48 @@ def test_the_api_is_told_whose_browser_asks(signed_in: Callable[..., tuple[Api, 
 
     told = nation.get(ADMIN, "/api/audit", object_id=made["id"])["items"]
     assert [row["address"] for row in told] == ["203.0.113.9"]
+
+
+def answering(status: int, content: dict[str, str] | str) -> tuple[httpx.Client, list[httpx.Request]]:
+    """A server that always says the same, and what it was asked."""
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(status, **({"text": content} if isinstance(content, str) else {"json": content}))
+
+    return httpx.Client(transport=httpx.MockTransport(answer), base_url="http://api.test"), asked
+
+
+@pytest.mark.parametrize(("status", "code"), [(507, "storage_full"), (503, "scanner_unavailable")])
+def test_a_server_error_that_says_what_to_do_is_passed_on(status: int, code: str) -> None:
+    """Whoever was told that the service does not answer pressed again and again."""
+    client, _ = answering(status, {"code": code, "detail": "There is no room."})
+    with pytest.raises(ApiRefused) as refused:
+        ask(client, "POST", "/api/firmware-files")
+    assert (refused.value.status, refused.value.code, refused.value.detail) == (status, code, "There is no room.")
+
+
+@pytest.mark.parametrize(
+    ("status", "content"),
+    [
+        (503, {"code": "database_unavailable", "detail": "busy"}),
+        (500, {"code": "internal_error"}),
+        (502, "<html>"),
+        (502, "[]"),
+    ],
+)
+def test_any_other_server_error_is_no_answer(status: int, content: dict[str, str] | str) -> None:
+    with pytest.raises(ApiDown):
+        ask(answering(status, content)[0], "GET", "/api/stations")
+
+
+def test_a_change_without_a_key_is_waited_for(signed_in: Callable[..., tuple[Api, str]]) -> None:
+    """The API allows itself 30 s: who gave up after six did not know whether it was done."""
+    _, key = signed_in()
+    client, asked = answering(200, {})
+    api = Api(client, door.store(door.CPO), key)
+    api.post("/api/campaigns", {})
+    api.post("/api/reservations", {}, idempotency_key="k")
+    api.get("/api/campaigns")
+    assert [request.extensions["timeout"]["read"] > 30 for request in asked] == [True, False, False]

@@ -3,8 +3,11 @@
 import ast
 import re
 import string
+import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,6 +32,15 @@ def test_both_catalogues_have_the_same_keys() -> None:
 def test_both_languages_take_the_same_values() -> None:
     for key, text in catalogue("id").items():
         assert _fields(text) == _fields(catalogue("en")[key]), key
+
+
+@pytest.mark.parametrize("language", ["id", "en"])
+def test_no_text_is_written_twice(language: str) -> None:
+    """The second one replaced the first, whatever room it was meant for."""
+    written = Counter[str]()
+    for file in sorted((FOLDER / "common" / "texts" / language).glob("*.toml")):
+        written.update(_leaves(tomllib.loads(file.read_text("utf-8"))))
+    assert [key for key, times in written.items() if times > 1] == []
 
 
 def test_every_used_key_exists() -> None:
@@ -116,6 +128,14 @@ def _exists(key: str) -> bool:
     if "*" not in key and key not in catalogue("id"):
         return any(known.startswith(f"{key}.") for known in catalogue("id"))
     return any(re.fullmatch(_pattern(key), known) for known in catalogue("id"))
+
+
+def _leaves(tree: dict[str, Any], above: str = "") -> Iterator[str]:
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{above}{name}.")
+        else:
+            yield above + name
 
 
 def _fields(text: str) -> set[str]:

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from dashboards.common import desk, door
 from dashboards.common.api import ApiDown, ApiRefused
+from dashboards.common.forgiving import ask
 from dashboards.common.texts import t
 from dashboards.common.viewer import Viewer, require_viewer
 from dashboards.common.widgets import failed, plain
@@ -57,7 +58,7 @@ def ask_if_pressed() -> None:
     """Opens the dialog of the button pressed last. Called once, outside the live region."""
     deed: Deed | None = st.session_state.pop(_ASKING, None)
     if deed:
-        st.dialog(t(f"deed.{deed.name}.button"))(dialog)(deed)
+        ask(t(f"deed.{deed.name}.button"), dialog, deed)
 
 
 def dialog(deed: Deed) -> None:

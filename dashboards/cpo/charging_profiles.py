@@ -7,10 +7,11 @@ from markupsafe import Markup
 
 from dashboards.common import door
 from dashboards.common import formats as f
-from dashboards.common.choices import dropdown, param
+from dashboards.common.choices import param
 from dashboards.common.desk import Answer, find, read
 from dashboards.common.frame import live
 from dashboards.common.panel import ago, draw, link
+from dashboards.common.places import charger_picker
 from dashboards.common.texts import t
 from dashboards.common.viewer import Viewer, require_viewer
 from dashboards.common.widgets import as_of, empty, line, plain
@@ -54,7 +55,7 @@ def _about(row: Row, viewer: Viewer) -> str:
 
 
 def choose(viewer: Viewer) -> None:
-    dropdown("charger", t("limits.column.charger"), data.charger_codes(viewer), lambda code: code, t("limits.choose"))
+    charger_picker(viewer, t("limits.column.charger"), t("limits.choose"))
 
 
 def charger_room(viewer: Viewer) -> None:

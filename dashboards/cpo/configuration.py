@@ -9,10 +9,11 @@ from markupsafe import Markup
 
 from dashboards.common import desk, door
 from dashboards.common.api import ApiDown, ApiRefused
-from dashboards.common.choices import dropdown, param, search
+from dashboards.common.choices import param, search
 from dashboards.common.desk import find, read
 from dashboards.common.frame import live
 from dashboards.common.panel import ago, draw
+from dashboards.common.places import charger_picker
 from dashboards.common.texts import t
 from dashboards.common.viewer import Viewer, require_viewer
 from dashboards.common.widgets import as_of, csv_button, empty, failed, line, plain
@@ -27,7 +28,7 @@ _WANTED = "wanted_settings"
 
 
 def choose(viewer: Viewer) -> None:
-    dropdown("charger", t("config.column.charger"), data.charger_codes(viewer), lambda code: code, t("config.choose"))
+    charger_picker(viewer, t("config.column.charger"), t("config.choose"))
 
 
 # -- keys

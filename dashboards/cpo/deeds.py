@@ -94,9 +94,3 @@ def grid(place: str, columns: tuple[str, ...], rows: list[Markup]) -> Markup:
     return Markup('<div class="wide"><table><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>').format(
         head, Markup().join(rows)
     )
-
-
-def choose_charger(codes: list[str], label: str, key: str) -> str | None:
-    """One of the chargers, none chosen at first."""
-    choice: str | None = st.selectbox(label, codes, index=None, key=key)
-    return choice

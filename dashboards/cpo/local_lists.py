@@ -6,10 +6,11 @@ from markupsafe import Markup
 from dashboards.common import desk, door
 from dashboards.common import formats as f
 from dashboards.common.api import ApiDown, ApiRefused
-from dashboards.common.choices import dropdown, param
+from dashboards.common.choices import param
 from dashboards.common.desk import find, read
 from dashboards.common.frame import live
 from dashboards.common.panel import ago, draw, link
+from dashboards.common.places import charger_picker
 from dashboards.common.texts import t
 from dashboards.common.viewer import Viewer, require_viewer
 from dashboards.common.widgets import as_of, empty, failed, line
@@ -23,7 +24,7 @@ SYNC = {"cpo": None, "on": True, "off": False}
 
 
 def choose(viewer: Viewer) -> None:
-    dropdown("charger", t("lists.column.charger"), data.charger_codes(viewer), lambda code: code, t("lists.all"))
+    charger_picker(viewer, t("lists.column.charger"), t("lists.all"))
 
 
 def room(viewer: Viewer) -> None:

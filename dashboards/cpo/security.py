@@ -8,10 +8,11 @@ from markupsafe import Markup
 
 from dashboards.common import door
 from dashboards.common import formats as f
-from dashboards.common.choices import dropdown, param
+from dashboards.common.choices import param
 from dashboards.common.desk import find, read
 from dashboards.common.frame import live
 from dashboards.common.panel import ago, draw, link
+from dashboards.common.places import charger_picker
 from dashboards.common.texts import known, t
 from dashboards.common.viewer import Viewer, require_viewer
 from dashboards.common.widgets import as_of, crumbs, empty, line
@@ -22,9 +23,7 @@ _EVENTS = 100
 
 
 def choose(viewer: Viewer) -> str | None:
-    """Which charger; also the one in the address when the API is down."""
-    codes = data.charger_codes(viewer, param("charger"))
-    return dropdown("charger", t("column.charger"), codes, lambda code: code, t("security.all"))
+    return charger_picker(viewer, t("column.charger"), t("security.all"))
 
 
 def room(viewer: Viewer) -> None:

@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -11,8 +12,13 @@ from markupsafe import Markup
 
 from dashboards.common.api import ApiRefused
 from dashboards.common.desk import Answer
+from dashboards.common.formats import number
 from dashboards.common.panel import ago, draw, link
 from dashboards.common.texts import known, t
+from dashboards.common.viewer import Viewer
+
+LIST_CAP = 10_000
+"""Rows of a file at most."""
 
 
 def crumbs(*steps: tuple[str, str, Mapping[str, Any]], here: str, key: str = "crumbs") -> None:
@@ -98,6 +104,24 @@ def csv_button(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], name: 
         disabled=not rows,
         on_click="ignore",
     )
+
+
+def csv_of_list(viewer: Viewer, path: str, wanted: Mapping[str, Any], columns: Sequence[str], name: str) -> None:
+    """Download a list of the API beyond the page on the screen, made when it is asked for; `wanted` are its filters."""
+    st.download_button(
+        t("csv.whole"),
+        partial(_csv_of_list, viewer, path, wanted, columns),
+        file_name=f"uniev-{name}.csv",
+        mime="text/csv",
+        icon=":material/download:",
+        help=t("csv.whole_help", n=number(LIST_CAP, viewer.language)),
+        key=f"csv_{name}",
+        on_click="ignore",
+    )
+
+
+def _csv_of_list(viewer: Viewer, path: str, wanted: Mapping[str, Any], columns: Sequence[str]) -> bytes:
+    return csv_bytes(viewer.api.pages(path, LIST_CAP, **wanted)[0], columns)
 
 
 def csv_bytes(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> bytes:

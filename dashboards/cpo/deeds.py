@@ -7,8 +7,9 @@ from typing import Any
 import streamlit as st
 from markupsafe import Markup
 
-from dashboards.common import desk, door
+from dashboards.common import desk, door, outcomes
 from dashboards.common.api import ApiDown, ApiRefused
+from dashboards.common.choices import set_param
 from dashboards.common.forgiving import ask
 from dashboards.common.texts import t
 from dashboards.common.viewer import Viewer, require_viewer
@@ -22,19 +23,24 @@ _NEEDS = {
     **dict.fromkeys(("list_full", "list_differential"), "local_lists:write"),
     "delete_template": "configuration:write",
     "delete_firmware": "firmware:write",
+    "delete_campaign": "campaigns:write",
     "cancel_reservation": "reservations:write",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """One change, latched when its button was pressed. `name` finds its words; the key makes a second try the same."""
+    """One change, latched when its button was pressed. `name` finds its words; the key makes a second try the same.
+
+    `ends` is what the address names and what is gone afterwards.
+    """
 
     name: str
     about: str
     method: str
     path: str
     body: Any = None
+    ends: str | None = None
     key: str = field(default_factory=lambda: str(uuid.uuid4()))
 
 
@@ -55,7 +61,8 @@ def button(deed: Deed, viewer: Viewer, *, place: str, icon: str, reason: str | N
 
 
 def ask_if_pressed() -> None:
-    """Opens the dialog of the button pressed last. Called once, outside the live region."""
+    """Opens the dialog of the button pressed last, or says what was done in it. Called once, outside the region."""
+    outcomes.show("deed")
     deed: Deed | None = st.session_state.pop(_ASKING, None)
     if deed:
         ask(t(f"deed.{deed.name}.button"), dialog, deed)
@@ -69,6 +76,9 @@ def dialog(deed: Deed) -> None:
     left, right = st.columns(2)
     confirmed = left.button(t("deed.confirm"), key="deed_confirm", type="primary", width="stretch")
     if confirmed and send(viewer, deed):
+        if deed.ends:
+            set_param(deed.ends, None)
+        outcomes.keep("deed", t("deed.done", what=t(f"deed.{deed.name}.button"), about=plain(deed.about)))
         st.rerun()
     if right.button(t("order.cancel"), key="deed_cancel", width="stretch"):
         st.rerun()

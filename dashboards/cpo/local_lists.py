@@ -1,11 +1,12 @@
 """Local lists: what each charger keeps, how it differs from the CPO's tokens, and what may be sent. `?charger=…`"""
 
+from functools import partial
+
 import streamlit as st
 from markupsafe import Markup
 
-from dashboards.common import desk, door
+from dashboards.common import door, outcomes
 from dashboards.common import formats as f
-from dashboards.common.api import ApiDown, ApiRefused
 from dashboards.common.choices import param
 from dashboards.common.desk import find, read
 from dashboards.common.frame import live
@@ -13,7 +14,7 @@ from dashboards.common.panel import ago, draw, link
 from dashboards.common.places import charger_picker
 from dashboards.common.texts import t
 from dashboards.common.viewer import Viewer, require_viewer
-from dashboards.common.widgets import as_of, empty, failed, line
+from dashboards.common.widgets import as_of, empty, line
 from dashboards.cpo import data, deeds
 from dashboards.cpo.deeds import Deed, Row
 
@@ -99,24 +100,25 @@ def _buttons(viewer: Viewer, charger_id: str, reason: str | None, row: Row) -> N
 
 def _settings(viewer: Viewer, charger_id: str, row: Row) -> None:
     now = next(name for name, value in SYNC.items() if value is row["sync"])
-    choice = st.segmented_control(
-        t("lists.sync"), list(SYNC), default=now, format_func=lambda code: t(f"lists.sync_{code}"), required=True,
-        key=f"sync_{charger_id}", disabled=not viewer.may("local_lists:write"), help=t("lists.sync_help"),
+    key = f"sync_{charger_id}"
+    st.session_state[key] = now
+    st.segmented_control(
+        t("lists.sync"), list(SYNC), format_func=lambda code: t(f"lists.sync_{code}"), required=True, key=key,
+        disabled=not viewer.may("local_lists:write"), help=t("lists.sync_help"),
+        on_change=_set_sync, args=(viewer, charger_id, key),
     )  # fmt: skip
-    if choice and choice != now:
-        change(viewer, f"/api/chargers/{charger_id}/local-list", {"sync": SYNC[choice]})
+    outcomes.show("sync")
 
 
-def change(viewer: Viewer, path: str, body: Row) -> None:
-    """Stores a setting."""
-    try:
-        viewer.api.call("PUT", path, body=body)
-    except ApiDown:
-        st.error(t("api.down.change"), icon=":material/cloud_off:")
-    except ApiRefused as refusal:
-        failed(refusal)
-    else:
-        desk.forget()
+def _set_sync(viewer: Viewer, charger_id: str, key: str) -> None:
+    choice = st.session_state[key]
+    done = t("lists.saved", what=t("lists.sync"), value=t(f"lists.sync_{choice}"))
+    change(viewer, "sync", f"/api/chargers/{charger_id}/local-list", {"sync": SYNC[choice]}, done)
+
+
+def change(viewer: Viewer, place: str, path: str, body: Row, done: str) -> None:
+    """Stores a setting, when a person changed it. What is drawn next is what the API has: a refusal takes it back."""
+    outcomes.attempt(place, partial(viewer.api.call, "PUT", path, body=body), done)
 
 
 def _order(order: Row) -> Markup:
@@ -144,10 +146,16 @@ def rules(viewer: Viewer) -> None:
     st.subheader(t("lists.rules"))
     locked = not viewer.may("cpo_settings:write")
     for name in ("concurrent_sessions", "local_list_sync"):
-        wanted = st.toggle(t(f"lists.{name}"), value=found.data[name], key=f"rule_{name}", disabled=locked,
-                           help=t("order.no.role") if locked else t(f"lists.{name}_help"))  # fmt: skip
-        if wanted != found.data[name]:
-            change(viewer, f"/api/cpos/{viewer.cpo_id}", {name: wanted})
+        st.session_state[f"rule_{name}"] = found.data[name]
+        st.toggle(t(f"lists.{name}"), key=f"rule_{name}", disabled=locked, on_change=_set_rule, args=(viewer, name),
+                  help=t("order.no.role") if locked else t(f"lists.{name}_help"))  # fmt: skip
+    outcomes.show("rules")
+
+
+def _set_rule(viewer: Viewer, name: str) -> None:
+    wanted = bool(st.session_state[f"rule_{name}"])
+    done = t("lists.saved", what=t(f"lists.{name}"), value=t("lists.rule_on" if wanted else "lists.rule_off"))
+    change(viewer, "rules", f"/api/cpos/{viewer.cpo_id}", {name: wanted}, done)
 
 
 deeds.ask_if_pressed()

@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 from markupsafe import Markup
 
-from dashboards.common import door
+from dashboards.common import door, pager
 from dashboards.common import formats as f
 from dashboards.common.choices import param
 from dashboards.common.desk import find, read
@@ -15,11 +15,12 @@ from dashboards.common.panel import ago, draw, link
 from dashboards.common.places import charger_picker
 from dashboards.common.texts import known, t
 from dashboards.common.viewer import Viewer, require_viewer
-from dashboards.common.widgets import as_of, crumbs, empty, line
+from dashboards.common.widgets import as_of, crumbs, csv_of_list, empty, line
 from dashboards.cpo import data, safeguards
 
 Row = dict[str, Any]
-_EVENTS = 100
+PAGE_ROWS = 50
+EVENT_FIELDS = ("happened_at", "received_at", "charger_id", "source", "type", "critical", "tech_info")
 
 
 def choose(viewer: Viewer) -> str | None:
@@ -30,7 +31,7 @@ def room(viewer: Viewer) -> None:
     """One charger, or everybody's events."""
     charger_id = param("charger")
     if charger_id is None:
-        return everybody(viewer)
+        return events(viewer, None, None)
     charger = data.charger(viewer, charger_id)
     answer = find(viewer, f"/api/chargers/{charger_id}/security")
     if charger is None or answer is None:
@@ -41,16 +42,22 @@ def room(viewer: Viewer) -> None:
     password(viewer, charger.data, state)
     certificates(viewer, charger.data, state, zone)
     refusals(viewer, state, zone)
-    st.subheader(t("security.events"))
-    _events(viewer, state["events"], zone)
+    events(viewer, charger_id, zone)
 
 
-def everybody(viewer: Viewer) -> None:
-    """The newest events of all chargers."""
-    answer = read(viewer, "/api/security-events", limit=_EVENTS)
+def events(viewer: Viewer, charger_id: str | None, zone: str | None) -> None:
+    """Those of one charger, or of all, newest first."""
     st.subheader(t("security.events"))
-    draw(as_of(answer), "as_of")
-    _events(viewer, answer.items, None)
+    wanted: Row = {"charger_id": charger_id}
+    walked = pager.trail("events", charger_id)
+    answer = read(viewer, "/api/security-events", cursor=walked[-1], limit=PAGE_ROWS, **wanted)
+    if not answer.items:
+        return empty("security.no_events", key="no_events")
+    draw(as_of(answer), "events_as_of")
+    rows = [_event(viewer, row, zone) for row in answer.items]
+    draw(_table(("when", "charger", "critical", "event", "info"), rows), "events")
+    pager.turn("events", walked, answer.data.get("next_cursor"))
+    csv_of_list(viewer, "/api/security-events", wanted, EVENT_FIELDS, "security-events")
 
 
 def profile(viewer: Viewer, charger: Row, state: Row) -> None:
@@ -134,15 +141,6 @@ def _certificate(viewer: Viewer, row: Row, zone: str | None) -> Markup:
         row["serial_number"], f.when(row["not_after"], zone, viewer.language),
         f.when(row["last_used_at"], zone, viewer.language),
     )  # fmt: skip
-
-
-def _events(viewer: Viewer, events: list[Row], zone: str | None) -> None:
-    if not events:
-        return empty("security.no_events", key="no_events")
-    draw(
-        _table(("when", "charger", "critical", "event", "info"), [_event(viewer, row, zone) for row in events]),
-        "events",
-    )
 
 
 def _event(viewer: Viewer, row: Row, zone: str | None) -> Markup:

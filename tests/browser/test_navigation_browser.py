@@ -57,5 +57,6 @@ def test_a_link_to_a_charger_within_its_room_opens_it_and_the_way_back_leads_bac
 
 _EVENTS = """
 insert into public.security_events (cpo_id, charger_id, source, type, critical, reported_at, happened_at, received_at)
-select cpo_id, id, 'charger', 'ResetOrReboot', true, 'then', now(), now() from public.chargers where id in ('ID-JTM04-1', 'ID-JTM05-1')
+select cpo_id, id, 'charger', 'ResetOrReboot', true, 'then', now(), now()
+from public.chargers where id in ('ID-JTM04-1', 'ID-JTM05-1')
 """

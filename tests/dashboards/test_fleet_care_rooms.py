@@ -101,6 +101,9 @@ def test_changes_are_collected_compared_and_sent_one_by_one(room: Room, nation: 
     assert "60" in everything(app)
     app.button(key="send_changes").click().run()
     assert "luring" in words(app)  # the charger is offline: refused in words, and kept to be tried again
+    assert "HeartbeatInterval: " in str(app.error[0].value)
+    app.run()  # as a region does that looks again every few seconds
+    assert "luring" in words(app)
     assert app.button(key="send_changes").label == "Kirim 1 perubahan"
     app.button(key="discard_changes").click().run()
     assert "send_changes" not in [button.key for button in app.button]
@@ -114,10 +117,12 @@ def test_a_template_is_made_switched_on_and_its_drift_shown(room: Room, nation: 
     app.text_area(key="template_settings").set_value("HeartbeatInterval = 60\n\nA=b=c")
     submit(app, "new_template")
     assert "Musim hujan" in everything(app)
+    assert "Templat Musim hujan dibuat" in words(app.run())
     [made] = [row for row in nation.get(ADMIN, TEMPLATES)["items"] if row["name"] == "Musim hujan"]
     app = room(ADMIN, "configuration", charger=charger).run()
     app.selectbox(key="template").set_value(made["id"])
     submit(app, "switch")
+    assert "Templat pengisi daya ini: Musim hujan" in words(app.run())
     text = everything(app)
 
     assert made["settings"] == {"HeartbeatInterval": "60", "A": "b=c"}
@@ -130,6 +135,7 @@ def test_what_does_not_fit_is_said_in_words(room: Room, nation: Nation) -> None:
     app.text_input(key="template_name").set_value("Rahasia")
     app.text_area(key="template_settings").set_value("AuthorizationKey = 0123456789abcdef")
     submit(app, "new_template")
+    app.run()
 
     assert app.error
     assert "Rahasia" not in [row["name"] for row in nation.get(ADMIN, TEMPLATES)["items"]]

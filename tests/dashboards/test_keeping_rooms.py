@@ -10,6 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboards.common import door
+from dashboards.common.api import Api, ApiRefused
 from dashboards.common.sessions import session_key
 from dashboards.cpo.schedule_chart import steps
 from tests.dashboards.conftest import ADMIN, OPERATOR, OTHER_ADMIN, Nation
@@ -116,6 +117,37 @@ def test_only_the_administrator_changes_the_rules(room: Room, nation: Nation) ->
     for wanted in (True, False):
         app.toggle(key="rule_concurrent_sessions").set_value(wanted).run()
         assert nation.get(ADMIN, f"/api/cpos/{cpo}")["concurrent_sessions"] is wanted
+        word = "menyala" if wanted else "mati"
+        assert f"Disimpan. Satu token boleh mengisi beberapa mobil sekaligus: {word}" in words(app.run())
+
+
+def test_a_refused_setting_is_said_until_the_next_act_and_taken_back(
+    room: Room, nation: Nation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    charger = charger_of(nation)
+    path, key = f"/api/chargers/{charger}/local-list", f"sync_{charger}"
+    app = room(ADMIN, "local_lists", charger=charger).run()
+    asked: list[str] = []
+    call = Api.call
+
+    def refused(api: Api, method: str, path: str, **options: Any) -> Any:
+        if method != "PUT":
+            return call(api, method, path, **options)
+        asked.append(path)
+        raise ApiRefused(409, "some_conflict", "it holds something else")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Api, "call", refused)
+        app.segmented_control(key=key).set_value("on").run()
+        app.run()
+    assert asked == [path]  # once, not again with every look
+    assert "it holds something else" in words(app)
+    assert app.segmented_control(key=key).value == "cpo"
+    app.segmented_control(key=key).set_value("on").run()
+    assert "Disimpan. Jaga daftar ini tetap sesuai: Otomatis" in words(app)
+    assert "it holds something else" not in words(app)
+    assert nation.get(ADMIN, path)["sync"] is True
+    app.segmented_control(key=key).set_value("cpo").run()
 
 
 def test_a_limit_is_drawn_saved_and_offered(room: Room, nation: Nation) -> None:

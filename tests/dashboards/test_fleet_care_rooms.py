@@ -11,6 +11,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from dashboards.common import formats as f
 from dashboards.common.api import Api
 from tests.dashboards.conftest import ADMIN, OPERATOR, OTHER_ADMIN, Nation
 from tests.support.postgres import run_sync
@@ -107,6 +108,16 @@ def test_changes_are_collected_compared_and_sent_one_by_one(room: Room, nation: 
     assert app.button(key="send_changes").label == "Kirim 1 perubahan"
     app.button(key="discard_changes").click().run()
     assert "send_changes" not in [button.key for button in app.button]
+
+
+def test_orders_of_other_days_tell_their_date_and_zone(room: Room, nation: Nation) -> None:
+    charger = charger_of(nation, place=4)
+    zone = nation.get(ADMIN, f"/api/chargers/{charger}")["station_timezone"]
+    path, options = f"/api/chargers/{charger}/commands/GetConfiguration", {"queue": "true"}
+    made = nation._ask(ADMIN, "POST", path, json={}, params=options)["command"]
+    store(nation, "update public.commands set created_at = now() - interval '3 days' where id = $1::uuid", made["id"])
+    asked = nation.get(ADMIN, f"/api/commands/{made['id']}")["created_at"]
+    assert f.when(asked, zone, "id") in words(room(ADMIN, "configuration", charger=charger).run())
 
 
 def test_a_template_is_made_switched_on_and_its_drift_shown(room: Room, nation: Nation) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 import pytest
@@ -12,8 +12,10 @@ from streamlit.testing.v1 import AppTest
 from dashboards.common import door
 from dashboards.common.api import Api, ApiRefused
 from dashboards.common.sessions import session_key
+from dashboards.cpo import profile_editor
 from dashboards.cpo.schedule_chart import steps
 from tests.dashboards.conftest import ADMIN, OPERATOR, OTHER_ADMIN, Nation
+from tests.support.postgres import execute, run_sync
 from tests.support.rooms import panels, sign_in, words
 
 Room = Callable[..., AppTest]
@@ -155,7 +157,7 @@ def test_a_limit_is_drawn_saved_and_offered(room: Room, nation: Nation) -> None:
     app.text_input(key="profile_name").set_value("Malam").run()
     app.button(key="save_profile").click().run()
     assert not app.exception
-    [made] = nation.get(ADMIN, "/api/charging-profiles")["items"]
+    [made] = [row for row in nation.get(ADMIN, "/api/charging-profiles")["items"] if row["name"] == "Malam"]
     assert (made["name"], made["purpose"], made["periods"][1]) == (
         "Malam", "TxDefaultProfile", {"start_s": 3600, "limit": 10.0, "phases": None})  # fmt: skip
     again = room(ADMIN, "charging_profiles", charger=charger_of(nation)).run()
@@ -163,6 +165,46 @@ def test_a_limit_is_drawn_saved_and_offered(room: Room, nation: Nation) -> None:
     again.selectbox(key="apply_profile").set_value(made["id"]).run()
     again.button(key="apply").click().run()
     assert "luring" in words(again)
+
+
+class EarlyMorning(datetime):
+    """03.00 WIB and 05.00 WIT of 1 December; in UTC it is November still."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> EarlyMorning:
+        return cls(2026, 11, 30, 20, 0, tzinfo=UTC).astimezone(tz)
+
+
+@pytest.mark.parametrize(("zone", "begins"), [("Asia/Jayapura", "00:00:00+09:00"), ("Asia/Jakarta", "00:00:00+07:00")])
+def test_a_limit_begins_at_the_midnight_of_the_stations_day(
+    room: Room, nation: Nation, monkeypatch: pytest.MonkeyPatch, zone: str, begins: str
+) -> None:
+    charger = charger_of(nation)
+    station = nation.get(ADMIN, f"/api/chargers/{charger}")["station_id"]
+    run_sync(execute(nation.dsn, f"update public.stations set timezone = '{zone}' where id = '{station}'"))  # noqa: S608
+    monkeypatch.setattr(profile_editor, "datetime", EarlyMorning)
+    app = room(ADMIN, "charging_profiles", charger=charger).run()
+    app.text_input(key="profile_name").set_value(f"Daily {zone}").run()
+    app.selectbox(key="profile_kind").set_value("Daily").run()
+    letters = "WIT" if zone == "Asia/Jayapura" else "WIB"
+    assert f"Mulai Sel, 1 Des 2026 00.00 {letters}" in words(app)
+    app.button(key="save_profile").click().run()
+    assert not app.exception
+    assert f"Templat Daily {zone} disimpan" in words(app)
+    [made] = [row for row in nation.get(ADMIN, "/api/charging-profiles")["items"] if row["name"] == f"Daily {zone}"]
+    assert datetime.fromisoformat(made["starts_at"]) == datetime.fromisoformat(f"2026-12-01T{begins}")
+
+
+def test_begin_and_zone_of_a_limit_can_be_chosen(room: Room, nation: Nation) -> None:
+    app = room(ADMIN, "charging_profiles").run()
+    app.text_input(key="profile_name").set_value("Evening").run()
+    app.selectbox(key="profile_kind").set_value("Absolute").run()
+    app.selectbox(key="profile_zone_None").set_value("Asia/Makassar").run()
+    app.datetime_input(key="profile_begin_Asia/Makassar").set_value(datetime(2026, 12, 24, 17, 30)).run()
+    assert "Mulai Kam, 24 Des 2026 17.30 WITA" in words(app)
+    app.button(key="save_profile").click().run()
+    [made] = [row for row in nation.get(ADMIN, "/api/charging-profiles")["items"] if row["name"] == "Evening"]
+    assert datetime.fromisoformat(made["starts_at"]) == datetime.fromisoformat("2026-12-24T17:30:00+08:00")
 
 
 def test_steps_end_where_the_schedule_ends() -> None:

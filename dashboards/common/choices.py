@@ -1,6 +1,10 @@
-"""Filters that live in the address, so that a view can be shared, bookmarked and refreshed."""
+"""Filters that live in the address, so that a view can be shared, bookmarked and refreshed.
 
-from collections.abc import Callable, Sequence
+Streamlit keeps what was chosen in a widget, also when a link within the room, or the way back, says something else:
+`heed` lets the address count whenever it was changed by anything but the widget.
+"""
+
+from collections.abc import Callable, Collection, Sequence
 
 import streamlit as st
 
@@ -17,35 +21,40 @@ def set_param(name: str, value: str | None) -> None:
         del st.query_params[name]
 
 
+def heed(name: str, key: str, options: Collection[str | None], none: str | None) -> None:
+    """Before a widget is drawn: puts what the address says of `name` into it; `none` for nothing, or no option."""
+    current, state = param(name), st.session_state
+    if key not in state or state[key] not in options or state.get(f"address_{key}") != (current,):
+        state[key] = current if current in options else none
+
+
+def note(name: str, key: str, choice: str | None) -> None:
+    """After it was drawn: what was chosen stands in the address, and was not changed by a link."""
+    set_param(name, choice)
+    st.session_state[f"address_{key}"] = (param(name),)
+
+
 def chips(name: str, label: str, options: Sequence[str], words: Callable[[str], str]) -> str | None:
     """One of `options` or None for all. The address holds the code, whatever the language of the words."""
-    current = param(name)
+    key = f"choose_{name}"
+    heed(name, key, (*options, None), None)
     choice: str | None = st.segmented_control(
-        label,
-        options,
-        default=current if current in options else None,
-        format_func=words,
-        key=f"choose_{name}",
-        label_visibility="collapsed",
-        wrap=True,
+        label, options, format_func=words, key=key, label_visibility="collapsed", wrap=True
     )
-    set_param(name, choice)
+    note(name, key, choice)
     return choice
 
 
 def dropdown(name: str, label: str, options: Sequence[str], words: Callable[[str], str], none: str) -> str | None:
     """One of `options` or None, shown as `none`. Without options the address stays as it is."""
-    current = param(name)
     if not options:
-        return current
+        return param(name)
+    key = f"choose_{name}"
+    heed(name, key, ("", *options), "")
     choice: str | None = st.selectbox(
-        label,
-        ["", *options],
-        index=options.index(current) + 1 if current in options else 0,
-        format_func=lambda code: words(code) if code else none,
-        key=f"choose_{name}",
+        label, ["", *options], format_func=lambda code: words(code) if code else none, key=key
     )
-    set_param(name, choice)
+    note(name, key, choice)
     return choice or None
 
 

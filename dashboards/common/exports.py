@@ -6,7 +6,7 @@ in "its" state is kept for everybody. So `st.download_button` gets bytes, and no
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -17,8 +17,10 @@ from dashboards.common.api import ApiDown, ApiRefused
 from dashboards.common.formats import number
 from dashboards.common.texts import t
 from dashboards.common.viewer import Viewer
-from dashboards.common.widgets import failed
+from dashboards.common.widgets import csv_bytes, failed
 
+LIST_CAP = 10_000
+"""Rows of a file at most."""
 KEPT_S = 300
 _MADE = "made_file"
 
@@ -70,6 +72,20 @@ def offer(
         key=f"save_{key}",
         type="primary",
         on_click="ignore",
+    )
+
+
+def of_list(viewer: Viewer, path: str, wanted: Mapping[str, Any], columns: Sequence[str], name: str) -> None:
+    """Offers a list of the API beyond the page on the screen; `wanted` are its filters."""
+    offer(
+        viewer,
+        name,
+        t("csv.whole"),
+        lambda: csv_bytes(viewer.api.pages(path, LIST_CAP, **wanted)[0], columns),
+        of=(path, *sorted(wanted.items(), key=str)),
+        name=stamped(f"uniev-{name}", "csv"),
+        mime="text/csv",
+        help=t("csv.whole_help", n=number(LIST_CAP, viewer.language)),
     )
 
 

@@ -1,7 +1,7 @@
 """What every room stands in: navigation, the person's corner, and the live region with its banner."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,10 +9,11 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboards.common import door, keys
-from dashboards.common.api import ApiDown, ApiRefused, SignedOut
+from dashboards.common.api import ApiDown, ApiRefused
+from dashboards.common.forgiving import forgiving
 from dashboards.common.texts import LANGUAGES, Language, t
 from dashboards.common.viewer import Viewer, leave, require_viewer
-from dashboards.common.widgets import empty, failed, plain
+from dashboards.common.widgets import plain
 
 MAIN = "live"
 _BLOCK = 260  # pixels
@@ -133,19 +134,6 @@ def _keep_language(viewer: Viewer, choice: Language) -> None:
     door.store(viewer.dashboard).set_language(viewer.key, choice)
     with suppress(ApiDown, ApiRefused):  # then the next login begins in the language before
         viewer.api.call("PATCH", "/api/auth/me", body={"locale": choice})
-
-
-@contextmanager
-def forgiving(key: str) -> Iterator[None]:
-    """No stack trace for what can happen on any day: signed out elsewhere, no answer, a refusal."""
-    try:
-        yield
-    except SignedOut:
-        leave()
-    except ApiDown:
-        empty("api.down.empty", key=f"{key}_down")
-    except ApiRefused as refusal:
-        failed(refusal)
 
 
 def live(

@@ -3,6 +3,7 @@
 import streamlit as st
 from markupsafe import Markup
 
+from dashboards.common.forgiving import ask
 from dashboards.common.panel import draw
 from dashboards.common.texts import t
 
@@ -25,7 +26,7 @@ def button() -> bool:
 
 def panel() -> None:
     """Opens the list of all keys."""
-    st.dialog(t("keys.title"), icon=":material/keyboard:")(listing)()
+    ask(t("keys.title"), listing, icon=":material/keyboard:")
 
 
 def listing() -> None:

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from dashboards.common import desk, door
 from dashboards.common.api import ApiDown, ApiRefused, route
 from dashboards.common.desk import read
+from dashboards.common.forgiving import ask
 from dashboards.common.panel import ago, draw
 from dashboards.common.texts import t
 from dashboards.common.viewer import Viewer, require_viewer
@@ -77,7 +78,7 @@ def ask_if_pressed(dashboard: door.Dashboard) -> None:
     """Opens the dialog of the button pressed last. Called once, outside the live region."""
     asked: tuple[str, Row] | None = st.session_state.pop(_ASKING, None)
     if asked:
-        st.dialog(t(f"people.{asked[0]}.button"))(dialog)(dashboard, *asked)
+        ask(t(f"people.{asked[0]}.button"), dialog, dashboard, *asked)
 
 
 def dialog(dashboard: door.Dashboard, name: str, row: Row) -> None:

@@ -3,26 +3,27 @@
 `?campaign=…`, `?new=1`
 """
 
+from functools import partial
 from typing import Any
 
 import streamlit as st
 from markupsafe import Markup
 
-from dashboards.common import desk, door, exports, pager
+from dashboards.common import door, exports, outcomes, pager
 from dashboards.common import formats as f
-from dashboards.common.api import ApiDown, ApiRefused, route
-from dashboards.common.choices import chips, param, set_param
+from dashboards.common.api import ApiDown, route
+from dashboards.common.choices import chips, param
 from dashboards.common.desk import find, read
 from dashboards.common.frame import live
 from dashboards.common.panel import ago, draw, link
 from dashboards.common.texts import known, t
 from dashboards.common.viewer import Viewer, require_viewer
-from dashboards.common.widgets import as_of, crumbs, csv_bytes, empty, failed, line, plain, table
-from dashboards.cpo import campaign_draft
+from dashboards.common.widgets import as_of, crumbs, empty, line, plain, table
+from dashboards.cpo import campaign_draft, deeds
+from dashboards.cpo.deeds import Deed
 
 Row = dict[str, Any]
 PAGE_ROWS = 50
-CAP = 10_000
 LIST = ("campaign", "campaign_kind", "campaign_state", "campaign_done", "campaign_failed", "campaign_made")
 RESULTS = ("charger", "station", "firmware", "campaign_wave", "campaign_state", "campaign_reason", "ended")
 CANDIDATES = ("charger", "station", "firmware", "campaign_wave", "campaign_change", "campaign_reason")
@@ -30,12 +31,13 @@ FIELDS = (
     "charger_id", "station_name", "vendor", "model", "firmware_version", "wave", "state", "reason", "begun_at",
     "ended_at",
 )  # fmt: skip
+CAMPAIGN_FIELDS = (
+    "id", "name", "kind", "state", "state_reason", "wave", "wave_count", "waiting", "running", "succeeded", "failed",
+    "skipped", "aborted", "created_at", "started_at", "ended_at",
+)  # fmt: skip
 STATES = ("waiting", "running", "succeeded", "failed", "skipped", "aborted")
-# What may be asked of a campaign in a state, and how it looks.
-MOVES = {
-    "running": (("pause", ":material/pause:"), ("abort", ":material/stop:")),
-    "paused": (("resume", ":material/play_arrow:"), ("abort", ":material/stop:")),
-}
+# What may be asked of a campaign in a state, besides to abort it, and how it looks.
+MOVES = {"running": ("pause", ":material/pause:"), "paused": ("resume", ":material/play_arrow:")}
 
 
 def may_write(viewer: Viewer) -> bool:
@@ -43,20 +45,28 @@ def may_write(viewer: Viewer) -> bool:
 
 
 def listing(viewer: Viewer) -> None:
-    answer = read(viewer, "/api/campaigns", limit=PAGE_ROWS)
+    walked = pager.trail("campaigns", None)
+    answer = read(viewer, "/api/campaigns", cursor=walked[-1], limit=PAGE_ROWS)
     if not answer.items:
         return empty("campaigns.none", key="no_campaigns")
     draw(as_of(answer), "as_of")
     draw(table(LIST, [_campaign_line(row, viewer) for row in answer.items]), "campaigns")
+    pager.turn("campaigns", walked, answer.data.get("next_cursor"))
+    exports.of_list(viewer, "/api/campaigns", {}, CAMPAIGN_FIELDS, "campaigns")
 
 
 def _campaign_line(row: Row, viewer: Viewer) -> Markup:
-    touched = sum(row[state] for state in STATES) - row["skipped"]
+    touched = _touched(row)
     done = f"{f.number(row['succeeded'], viewer.language)} / {f.number(touched, viewer.language)}"
     return line(
         link("campaigns", row["name"], campaign=row["id"]), t(f"campaigns.kind.{row['kind']}"), _state(row),
         done if touched else "–", f.number(row["failed"], viewer.language), ago(row["created_at"]),
     )  # fmt: skip
+
+
+def _touched(row: Row) -> int:
+    """How many chargers a started campaign is about."""
+    return sum(int(row[state]) for state in STATES if state != "skipped")
 
 
 def _state(row: Row) -> Markup:
@@ -81,7 +91,7 @@ def one(viewer: Viewer) -> None:
 
 
 def _progress(row: Row, viewer: Viewer) -> None:
-    touched = sum(row[state] for state in STATES) - row["skipped"]
+    touched = _touched(row)
     over = touched - row["waiting"] - row["running"]
     st.progress(over / touched if touched else 0.0, t("campaigns.wave_of", wave=row["wave"], waves=row["wave_count"]))
     for column, state in zip(st.columns(len(STATES)), STATES, strict=True):
@@ -89,15 +99,22 @@ def _progress(row: Row, viewer: Viewer) -> None:
 
 
 def _moves(viewer: Viewer, row: Row) -> None:
-    """Aborting asks for the number of chargers that have not begun."""
+    """Pausing is taken back at any time; aborting never, so it asks for the number of chargers as starting does."""
     if not may_write(viewer) or row["state"] not in MOVES:
         return
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        sure = st.checkbox(t("campaigns.sure"), key="sure")
-        for move, icon in MOVES[row["state"]]:
-            blocked = move == "abort" and not sure
-            if st.button(t(f"campaigns.{move}"), icon=icon, key=move, disabled=blocked):
-                send(viewer, route("campaigns", row["id"], move), None)
+    move, icon = MOVES[row["state"]]
+    if st.button(t(f"campaigns.{move}"), icon=icon, key=move):
+        send(viewer, row, move, None)
+    with st.expander(t("campaigns.abort"), icon=":material/stop:"):
+        st.warning(
+            t("campaigns.abort_ask", waiting=f.number(row["waiting"], viewer.language), n=_touched(row)),
+            icon=":material/warning:",
+        )
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            typed = st.text_input(t("campaigns.start_count"), key="typed_abort", live="400ms").strip()
+            sure = typed == str(_touched(row))
+            if st.button(t("campaigns.abort"), icon=":material/stop:", key="abort", disabled=not sure):
+                send(viewer, row, "abort", None)
 
 
 def _results(viewer: Viewer, row: Row) -> None:
@@ -115,15 +132,7 @@ def _results(viewer: Viewer, row: Row) -> None:
     ]  # fmt: skip
     draw(table(RESULTS, rows), "results")
     pager.turn("results", walked, answer.data.get("next_cursor"))
-    exports.offer(
-        viewer,
-        "campaign",
-        t("campaigns.export"),
-        lambda: csv_bytes(viewer.api.pages(path, CAP, state=state)[0], FIELDS),
-        of=(row["id"], state),
-        name=exports.stamped(f"uniev-campaign-{row['id'][:8]}", "csv"),
-        mime="text/csv",
-    )
+    exports.of_list(viewer, path, {"state": state}, FIELDS, f"campaign-{row['id'][:8]}")
 
 
 def _dry_run(viewer: Viewer, row: Row) -> None:
@@ -133,12 +142,22 @@ def _dry_run(viewer: Viewer, row: Row) -> None:
         column.metric(
             t(f"campaigns.dry.{name}"), f.number(told[name], viewer.language), help=t(f"campaigns.help.{name}")
         )
+    if not told["touched"]:
+        empty("campaigns.nothing_to_do" if told["skipped"] else "campaigns.fits_nobody", key="nobody")
+    if told["touched"] or told["skipped"]:
+        _candidates(viewer, row)
+    if may_write(viewer):
+        if told["touched"]:
+            _start(viewer, row, told["touched"])
+        deed = Deed("delete_campaign", row["name"], "DELETE", route("campaigns", row["id"]), ends="campaign")
+        deeds.button(deed, viewer, place="draft", icon=":material/delete:")
+
+
+def _candidates(viewer: Viewer, row: Row) -> None:
     walked = pager.trail("candidates", row["id"])
     answer = read(viewer, route("campaigns", row["id"], "candidates"), cursor=walked[-1], limit=PAGE_ROWS)
     draw(table(CANDIDATES, [_candidate(candidate) for candidate in answer.items]), "candidates")
     pager.turn("candidates", walked, answer.data.get("next_cursor"))
-    if may_write(viewer):
-        _start(viewer, row, told["touched"])
 
 
 def _candidate(row: Row) -> Markup:
@@ -167,14 +186,11 @@ def _start(viewer: Viewer, row: Row, touched: int) -> None:
     st.info(t("campaigns.start_ask", n=touched), icon=":material/info:")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         typed = st.text_input(t("campaigns.start_count"), key="typed_count").strip()
-        ready = touched > 0 and typed == str(touched)
+        ready = typed == str(touched)
         if st.button(
             t("campaigns.start"), icon=":material/rocket_launch:", key="start", type="primary", disabled=not ready
         ):
-            send(viewer, route("campaigns", row["id"], "start"), {"expected": touched})
-        if st.button(t("campaigns.delete"), icon=":material/delete:", key="delete"):
-            set_param("campaign", None)
-            send(viewer, route("campaigns", row["id"]), None, method="DELETE")
+            send(viewer, row, "start", {"expected": touched})
 
 
 def _reason(code: str | None) -> str:
@@ -186,17 +202,11 @@ def _reason(code: str | None) -> str:
     return ": ".join(part for part in (t(ours) if known(ours) else name, rest) if part)
 
 
-def send(viewer: Viewer, path: str, body: Any, *, method: str = "POST") -> None:
+def send(viewer: Viewer, row: Row, move: str, body: Any) -> None:
     """Asks the API, and shows what became of it."""
-    try:
-        viewer.api.call(method, path, body=body)
-    except ApiDown:
-        st.error(t("api.down.look"), icon=":material/cloud_off:")
-    except ApiRefused as refusal:
-        failed(refusal)
-    else:
-        desk.forget()
-        st.rerun(scope="app")
+    ask = partial(viewer.api.call, "POST", route("campaigns", row["id"], move), body=body)
+    outcomes.attempt("campaign", ask, t(f"campaigns.done.{move}", name=plain(row["name"])))
+    st.rerun(scope="app")
 
 
 def pace(viewer: Viewer) -> float | None:
@@ -210,12 +220,14 @@ def pace(viewer: Viewer) -> float | None:
 
 def room(viewer: Viewer) -> None:
     if param("campaign"):
+        outcomes.show("campaign")
         one(viewer)
     else:
         listing(viewer)
 
 
 person = require_viewer(door.CPO)
+deeds.ask_if_pressed()
 st.title(t("cpo.campaigns.title"))
 if param("campaign") or param("new"):
     crumbs(("campaigns", t("cpo.campaigns.title"), {}), here=t("campaigns.new" if param("new") else "campaigns.this"))

@@ -143,7 +143,6 @@ def timeline_filters() -> None:
 def only_connector(evse_id: int) -> None:
     """The timeline below shows this connector and what concerns the whole unit."""
     set_param("evse", str(evse_id))
-    st.session_state["choose_evse"] = str(evse_id)
 
 
 def log(viewer: Viewer) -> None:

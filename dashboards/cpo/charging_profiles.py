@@ -5,13 +5,14 @@ from typing import Any
 import streamlit as st
 from markupsafe import Markup
 
-from dashboards.common import door
+from dashboards.common import door, outcomes
 from dashboards.common import formats as f
 from dashboards.common.api import route
-from dashboards.common.choices import dropdown, param
+from dashboards.common.choices import param
 from dashboards.common.desk import Answer, find, read
 from dashboards.common.frame import live
 from dashboards.common.panel import ago, draw, link
+from dashboards.common.places import charger_picker
 from dashboards.common.texts import t
 from dashboards.common.viewer import Viewer, require_viewer
 from dashboards.common.widgets import as_of, empty, line, plain
@@ -31,31 +32,40 @@ def templates(viewer: Viewer) -> Answer:
 def shelf(viewer: Viewer) -> None:
     """The templates, each with its curve, and the form for a new one."""
     st.subheader(t("limits.templates"))
+    outcomes.show("shelf")
+    zone = station_zone(viewer)
     found = templates(viewer)
     if not found.items:
         empty("limits.empty", key="no_templates")
     for row in found.items:
         with st.expander(f"{row['wire_id']} · {plain(row['name'])} · {t('limits.purpose.' + row['purpose'])}"):
-            draw_schedule(row, viewer.language, f"template_{row['id']}")
-            st.caption(_about(row, viewer))
+            draw_schedule(row, viewer.language, f"template_{row['id']}", zone)
+            st.caption(_about(row, zone, viewer))
             deed = Deed("delete_profile", row["name"], "DELETE", route("charging-profiles", row["id"]))
             deeds.button(deed, viewer, place=row["id"], icon=":material/delete:")
     with st.expander(t("limits.new"), icon=":material/add:"):
-        editor(viewer)
+        editor(viewer, zone)
 
 
-def _about(row: Row, viewer: Viewer) -> str:
+def station_zone(viewer: Viewer) -> str | None:
+    """Where the chosen charger stands, if one is chosen."""
+    charger_id = param("charger")
+    charger = data.charger(viewer, charger_id) if charger_id else None
+    return charger.data["station_timezone"] if charger else None
+
+
+def _about(row: Row, zone: str | None, viewer: Viewer) -> str:
     parts = [t(f"limits.kind.{row['kind']}"), f"{t('limits.column.level')} {row['stack_level']}"]
     if row["recurrency"]:
         parts.append(t(f"limits.kind.{row['recurrency']}"))
-    for name in ("valid_from", "valid_to"):
+    for name in ("starts_at", "valid_from", "valid_to"):
         if row[name]:
-            parts.append(f"{t('limits.' + name)} {f.when(row[name], None, viewer.language)}")
+            parts.append(f"{t('limits.' + name)} {f.when(row[name], zone, viewer.language)}")
     return " · ".join(parts)
 
 
 def choose(viewer: Viewer) -> None:
-    dropdown("charger", t("limits.column.charger"), data.charger_codes(viewer), lambda code: code, t("limits.choose"))
+    charger_picker(viewer, t("limits.column.charger"), t("limits.choose"))
 
 
 def charger_room(viewer: Viewer) -> None:

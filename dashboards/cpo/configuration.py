@@ -7,15 +7,17 @@ from functools import partial
 import streamlit as st
 from markupsafe import Markup
 
-from dashboards.common import desk, door
-from dashboards.common.api import ApiDown, ApiRefused, route
-from dashboards.common.choices import dropdown, param, search
+from dashboards.common import door, outcomes
+from dashboards.common import formats as f
+from dashboards.common.api import route
+from dashboards.common.choices import param, search
 from dashboards.common.desk import find, read
 from dashboards.common.frame import live
 from dashboards.common.panel import ago, draw
+from dashboards.common.places import charger_picker
 from dashboards.common.texts import t
 from dashboards.common.viewer import Viewer, require_viewer
-from dashboards.common.widgets import as_of, csv_button, empty, failed, line, plain
+from dashboards.common.widgets import as_of, csv_button, empty, line, plain
 from dashboards.cpo import data, deeds, receipts
 from dashboards.cpo.deeds import Deed, Row
 
@@ -27,7 +29,7 @@ _WANTED = "wanted_settings"
 
 
 def choose(viewer: Viewer) -> None:
-    dropdown("charger", t("config.column.charger"), data.charger_codes(viewer), lambda code: code, t("config.choose"))
+    charger_picker(viewer, t("config.column.charger"), t("config.choose"))
 
 
 # -- keys
@@ -88,11 +90,11 @@ def _orders(viewer: Viewer, charger: Row) -> None:
         return
     st.subheader(t("config.orders"))
     zone = charger["station_timezone"]
-    cells = [line(row["action"], row["payload"].get("key", ""), row["payload"].get("value", ""),
-                  row["requested_by_name"] or t("receipt.platform"),
+    cells = [line(f.when(row["created_at"], zone, viewer.language), row["action"], row["payload"].get("key", ""),
+                  row["payload"].get("value", ""), row["requested_by_name"] or t("receipt.platform"),
                   Markup('<ol class="steps">{}</ol>').format(receipts.progress(row, zone, viewer.language)))
              for row in rows]  # fmt: skip
-    draw(deeds.grid("config", ("action", "key", "value", "actor", "progress"), cells), "orders")
+    draw(deeds.grid("config", ("at", "action", "key", "value", "actor", "progress"), cells), "orders")
 
 
 def _history(viewer: Viewer, charger_id: str) -> None:
@@ -148,14 +150,16 @@ def _difference(viewer: Viewer, charger_id: str, known: dict[str, Row], wanted: 
 
 def send(viewer: Viewer, charger_id: str, wanted: dict[str, str]) -> None:
     """One ChangeConfiguration a key; what was refused stays to be tried again."""
-    path = route("chargers", charger_id, "commands", "ChangeConfiguration")
+    path, sent = route("chargers", charger_id, "commands", "ChangeConfiguration"), []
     for key, value in list(wanted.items()):
         body = {"key": key, "value": value}
-        deed = partial(Deed, "change_configuration", charger_id, "POST", path, body)
-        if not deeds.send_form(viewer, f"change_{key}", (path, body), deed):
-            return
+        deed = deeds.latched(f"change_{key}", (path, value), partial(Deed, "change", charger_id, "POST", path, body))
+        ask = partial(viewer.api.post, path, body, idempotency_key=deed.key)
+        sent.append(key)
+        if not outcomes.attempt("changes", ask, t("config.sent", keys=plain(", ".join(sent))), about=key, keyed=True):
+            break
+        deeds.answered(f"change_{key}")
         del wanted[key]
-    desk.forget()
     st.rerun()
 
 
@@ -198,7 +202,8 @@ def switch(viewer: Viewer, charger_id: str) -> None:
             t("config.switch_button"), disabled=locked, help=t("order.no.role") if locked else None
         ):
             body = {"template_id": choice or None, "apply_now": apply_now}
-            change(viewer, "PUT", route("chargers", charger_id, "configuration-template"), body)
+            words = t("config.switched", name=plain(names.get(choice, t("config.none"))))
+            change(viewer, "PUT", route("chargers", charger_id, "configuration-template"), body, words)
 
 
 def templates(viewer: Viewer) -> None:
@@ -227,7 +232,7 @@ def create(viewer: Viewer) -> None:
         reboot = st.toggle(t("config.may_reboot"), key="template_reboot", help=t("config.may_reboot_help"))
         if st.form_submit_button(t("config.create")):
             body = {"name": name, "settings": settings_of(text), "reboot": reboot}
-            change(viewer, "POST", "/api/configuration-templates", body)
+            change(viewer, "POST", "/api/configuration-templates", body, t("config.created", name=plain(name)))
 
 
 def settings_of(text: str) -> dict[str, str]:
@@ -236,17 +241,10 @@ def settings_of(text: str) -> dict[str, str]:
     return {key.strip(): value.strip() for key, _, value in pairs}
 
 
-def change(viewer: Viewer, method: str, path: str, body: Row) -> None:
+def change(viewer: Viewer, method: str, path: str, body: Row, done: str) -> None:
     """Stores something, and shows it."""
-    try:
-        viewer.api.call(method, path, body=body)
-    except ApiDown:
-        st.error(t("api.down.look"), icon=":material/cloud_off:")
-    except ApiRefused as refusal:
-        failed(refusal)
-    else:
-        desk.forget()
-        st.rerun()
+    outcomes.attempt("changes", partial(viewer.api.call, method, path, body=body), done)
+    st.rerun()
 
 
 def main(viewer: Viewer) -> None:
@@ -262,6 +260,7 @@ def main(viewer: Viewer) -> None:
 
 def changes(viewer: Viewer) -> None:
     """What may be changed here. Looked at again and again: a charger that was just read has other keys."""
+    outcomes.show("changes")
     if charger_id := param("charger"):
         edit(viewer, charger_id)
         switch(viewer, charger_id)

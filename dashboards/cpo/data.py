@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from dashboards.common.api import ApiDown, route
+from dashboards.common.api import route
 from dashboards.common.desk import Answer, find, read
 from dashboards.common.viewer import Viewer
 
@@ -36,15 +36,6 @@ def station(viewer: Viewer, station_id: str) -> Answer | None:
 def chargers(viewer: Viewer, *station_ids: str) -> Answer:
     """The chargers of these stations."""
     return read(viewer, "/api/chargers", cap=LIST_CAP, station_id=station_ids)
-
-
-def charger_codes(viewer: Viewer, chosen: str | None = None) -> list[str]:
-    """Identities to choose from, with the `chosen` one also when the list is long, or the API down."""
-    try:
-        known = [row["id"] for row in chargers(viewer).items]
-    except ApiDown:
-        known = []
-    return known if chosen is None or chosen in known else [chosen, *known]
 
 
 def charger(viewer: Viewer, charger_id: str) -> Answer | None:

@@ -9,8 +9,9 @@ from typing import Any
 import streamlit as st
 from markupsafe import Markup
 
-from dashboards.common import desk, door
+from dashboards.common import desk, door, forgiving, outcomes
 from dashboards.common.api import ApiDown, ApiRefused
+from dashboards.common.choices import set_param
 from dashboards.common.texts import t
 from dashboards.common.viewer import Viewer, require_viewer
 from dashboards.common.widgets import failed, plain
@@ -20,13 +21,14 @@ _ASKING, _UNANSWERED = "deed", "unanswered_deeds"
 # How long a press of the same form counts as a second try of what had no answer.
 _SAME_S = 300
 # What the API takes no key for: after no answer, one looks before one asks again.
-_WITHOUT_KEY = frozenset({"delete_firmware", "delete_profile", "delete_template", "save"})
+_WITHOUT_KEY = frozenset({"delete_campaign", "delete_firmware", "delete_profile", "delete_template", "save"})
 # What a deed needs in the permission table, where it is not the right to send commands.
 _NEEDS = {
     **dict.fromkeys(("delete_profile", "clear_profile", "clear_profiles"), "charging_profiles:write"),
     **dict.fromkeys(("list_full", "list_differential"), "local_lists:write"),
     "delete_template": "configuration:write",
     "delete_firmware": "firmware:write",
+    "delete_campaign": "campaigns:write",
     "cancel_reservation": "reservations:write",
 }
 
@@ -36,6 +38,7 @@ class Deed:
     """One change, latched when its button was pressed. `name` finds its words; the key makes a second try the same.
 
     `facts`: (label, value), what the dialog shows of what it is about to change.
+    `ends` is what the address names and what is gone afterwards.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Deed:
     path: str
     body: Any = None
     facts: tuple[tuple[str, str], ...] = ()
+    ends: str | None = None
     key: str = field(default_factory=lambda: str(uuid.uuid4()))
 
 
@@ -69,10 +73,11 @@ def ask(deed: Deed) -> None:
 
 
 def ask_if_pressed() -> None:
-    """Opens the dialog of the button pressed last. Called once, outside the live region."""
+    """Opens the dialog of the button pressed last, or says what was done in it. Called once, outside the region."""
+    outcomes.show("deed")
     deed: Deed | None = st.session_state.pop(_ASKING, None)
     if deed:
-        st.dialog(t(f"deed.{deed.name}.button"))(dialog)(deed)
+        forgiving.ask(t(f"deed.{deed.name}.button"), dialog, deed)
 
 
 def dialog(deed: Deed) -> None:
@@ -85,6 +90,9 @@ def dialog(deed: Deed) -> None:
     left, right = st.columns(2)
     confirmed = left.button(t("deed.confirm"), key="deed_confirm", type="primary", width="stretch")
     if confirmed and send(viewer, deed):
+        if deed.ends:
+            set_param(deed.ends, None)
+        outcomes.keep("deed", t("deed.done", what=t(f"deed.{deed.name}.button"), about=plain(deed.about)))
         st.rerun()
     if right.button(t("order.cancel"), key="deed_cancel", width="stretch"):
         st.rerun()
@@ -96,7 +104,16 @@ def send(viewer: Viewer, deed: Deed) -> bool:
 
 
 def send_form(viewer: Viewer, form: str, wish: Any, make: Callable[[], Deed]) -> bool:
-    """Sends what a form asks for, as `send` does. Until an answer comes, a press with the same `wish` is the same deed.
+    """Sends what a form asks for, as `send` does. Until an answer comes, a press with the same `wish` is the same
+    deed."""
+    done = _done(viewer, latched(form, wish, make))
+    if done is not None:
+        answered(form)
+    return done is True
+
+
+def latched(form: str, wish: Any, make: Callable[[], Deed]) -> Deed:
+    """The deed of a form that had no answer, if the `wish` is the same; else a new one.
 
     The whole deed is kept, since under one key the API wants one body, with the times that are in it.
     """
@@ -104,10 +121,12 @@ def send_form(viewer: Viewer, form: str, wish: Any, make: Callable[[], Deed]) ->
     kept = waiting.get(form)
     if kept is None or kept[0] != wish or time.monotonic() - kept[2] > _SAME_S:
         kept = waiting[form] = (wish, make(), time.monotonic())
-    done = _done(viewer, kept[1])
-    if done is not None:
-        del waiting[form]
-    return done is True
+    return kept[1]
+
+
+def answered(form: str) -> None:
+    """The next press is a deed of its own."""
+    st.session_state.get(_UNANSWERED, {}).pop(form, None)
 
 
 def _done(viewer: Viewer, deed: Deed) -> bool | None:
@@ -133,9 +152,3 @@ def grid(place: str, columns: tuple[str, ...], rows: list[Markup]) -> Markup:
     return Markup('<div class="wide"><table><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>').format(
         head, Markup().join(rows)
     )
-
-
-def choose_charger(codes: list[str], label: str, key: str) -> str | None:
-    """One of the chargers, none chosen at first."""
-    choice: str | None = st.selectbox(label, codes, index=None, key=key)
-    return choice

@@ -30,7 +30,7 @@ def lines(row: Row, viewer: Viewer) -> list[tuple[str, str | Markup]]:
         found_lines += [(t(f"held.{kind}"), _step(step, zone, viewer)) for step in found[kind]]
     if gap := found["longest_gap"]:
         found_lines.append(
-            (t("held.gap"), f"{f.duration(gap['duration_s'], language)}, {f.clock(gap['from'], zone, language)}")
+            (t("held.gap"), f"{f.duration(gap['duration_s'], language)}, {f.when(gap['from'], zone, language)}")
         )
     found_lines += [(t("held.overlap"), _overlap(other, viewer)) for other in found["overlaps"]]
     if found["clock_lag_s"] is not None:
@@ -51,7 +51,7 @@ def lines(row: Row, viewer: Viewer) -> list[tuple[str, str | Markup]]:
 def _step(step: Row, zone: str | None, viewer: Viewer) -> str:
     language = viewer.language
     registers = f"{f.register(step['from_wh'], language)} → {f.register(step['to_wh'], language)}"
-    return f"{registers} ({f.clock(step['to'], zone, language)})"
+    return f"{registers} ({f.when(step['to'], zone, language)})"
 
 
 def _overlap(other: Row, viewer: Viewer) -> Markup:

@@ -10,10 +10,11 @@ from markupsafe import Markup
 from dashboards.common import desk, door, exports
 from dashboards.common import formats as f
 from dashboards.common.api import ApiDown, ApiRefused, route
-from dashboards.common.choices import dropdown, param
+from dashboards.common.choices import param
 from dashboards.common.desk import read
 from dashboards.common.frame import live
 from dashboards.common.panel import ago, draw
+from dashboards.common.places import charger_picker
 from dashboards.common.texts import t
 from dashboards.common.viewer import Viewer, require_viewer
 from dashboards.common.widgets import as_of, csv_button, empty, failed, line
@@ -28,7 +29,7 @@ BAD = ("failed", "rejected", "timed_out", "expired", "no_effect")
 
 
 def choose(viewer: Viewer) -> None:
-    dropdown("charger", t("config.column.charger"), data.charger_codes(viewer), lambda code: code, t("config.choose"))
+    charger_picker(viewer, t("config.column.charger"), t("config.choose"))
 
 
 def room(viewer: Viewer) -> None:

@@ -1,18 +1,21 @@
 """Local lists: what each charger keeps, how it differs from the CPO's tokens, and what may be sent. `?charger=…`"""
 
+from functools import partial
+
 import streamlit as st
 from markupsafe import Markup
 
-from dashboards.common import desk, door, exports, pager
+from dashboards.common import door, exports, outcomes, pager
 from dashboards.common import formats as f
-from dashboards.common.api import ApiDown, ApiRefused, route
-from dashboards.common.choices import dropdown, param
+from dashboards.common.api import route
+from dashboards.common.choices import param
 from dashboards.common.desk import find, read
 from dashboards.common.frame import live
 from dashboards.common.panel import ago, draw, link
+from dashboards.common.places import charger_picker
 from dashboards.common.texts import known, t
 from dashboards.common.viewer import Viewer, require_viewer
-from dashboards.common.widgets import as_of, csv_bytes, empty, line, refusal_words
+from dashboards.common.widgets import as_of, csv_bytes, empty, line
 from dashboards.cpo import data, deeds
 from dashboards.cpo.deeds import Deed, Row
 
@@ -29,7 +32,7 @@ _REFUSED = "lists_refused"
 
 
 def choose(viewer: Viewer) -> None:
-    dropdown("charger", t("lists.column.charger"), data.charger_codes(viewer), lambda code: code, t("lists.all"))
+    charger_picker(viewer, t("lists.column.charger"), t("lists.all"))
 
 
 def room(viewer: Viewer) -> None:
@@ -114,32 +117,20 @@ def _settings(viewer: Viewer, charger_id: str, row: Row) -> None:
         disabled=not viewer.may("local_lists:write"), help=t("lists.sync_help"),
         on_change=_set_sync, args=(viewer, charger_id, key),
     )  # fmt: skip
-    _refused(key)
+    outcomes.show("sync")
 
 
 def _set_sync(viewer: Viewer, charger_id: str, key: str) -> None:
     """A person chose."""
     if viewer.may("local_lists:write"):
-        change(viewer, key, route("chargers", charger_id, "local-list"), {"sync": SYNC[st.session_state[key]]})
+        choice = st.session_state[key]
+        done = t("lists.saved", what=t("lists.sync"), value=t(f"lists.sync_{choice}"))
+        change(viewer, "sync", route("chargers", charger_id, "local-list"), {"sync": SYNC[choice]}, done)
 
 
-def change(viewer: Viewer, place: str, path: str, body: Row) -> None:
-    """Stores a setting. What is drawn next is what the API has; a refusal is kept for `_refused(place)`."""
-    st.session_state.pop(_REFUSED, None)
-    try:
-        viewer.api.call("PUT", path, body=body)
-    except ApiDown:
-        st.session_state[_REFUSED] = (place, t("api.down.look"))
-    except ApiRefused as refusal:
-        st.session_state[_REFUSED] = (place, refusal_words(refusal))
-    desk.forget()
-
-
-def _refused(place: str) -> None:
-    """Why the last change was not stored; kept until the next one, for this region is drawn every few seconds."""
-    where, words = st.session_state.get(_REFUSED) or (None, "")
-    if where == place:
-        st.error(words, icon=":material/block:")
+def change(viewer: Viewer, place: str, path: str, body: Row, done: str) -> None:
+    """Stores a setting, when a person changed it. What is drawn next is what the API has: a refusal takes it back."""
+    outcomes.attempt(place, partial(viewer.api.call, "PUT", path, body=body), done)
 
 
 def _order(order: Row) -> Markup:
@@ -171,13 +162,15 @@ def rules(viewer: Viewer) -> None:
         st.session_state[f"rule_{name}"] = found.data[name]
         st.toggle(t(f"lists.{name}"), key=f"rule_{name}", disabled=locked, on_change=_set_rule, args=(viewer, name),
                   help=t("order.no.role") if locked else t(f"lists.{name}_help"))  # fmt: skip
-    _refused("rules")
+    outcomes.show("rules")
 
 
 def _set_rule(viewer: Viewer, name: str) -> None:
     """A person chose."""
-    if viewer.may("cpo_settings:write"):
-        change(viewer, "rules", route("cpos", viewer.cpo_id), {name: st.session_state[f"rule_{name}"]})
+    if viewer.cpo_id and viewer.may("cpo_settings:write"):
+        wanted = bool(st.session_state[f"rule_{name}"])
+        done = t("lists.saved", what=t(f"lists.{name}"), value=t("lists.rule_on" if wanted else "lists.rule_off"))
+        change(viewer, "rules", route("cpos", viewer.cpo_id), {name: wanted}, done)
 
 
 def export(viewer: Viewer) -> None:

@@ -12,6 +12,7 @@ from dashboards.common.api import ApiDown, route
 from dashboards.common.choices import chips, dropdown, param
 from dashboards.common.frame import live
 from dashboards.common.panel import draw, link
+from dashboards.common.places import charger_picker
 from dashboards.common.texts import t
 from dashboards.common.viewer import Viewer, require_viewer
 from dashboards.common.widgets import as_of, crumbs, empty
@@ -34,13 +35,7 @@ def choose(viewer: Viewer) -> None:
     """Which charger, which messages."""
     one, two, three = st.columns([3, 3, 3], vertical_alignment="bottom")
     with one:
-        dropdown(
-            "charger",
-            t("column.charger"),
-            data.charger_codes(viewer, param("charger")),
-            lambda code: code,
-            t("message_log.choose"),
-        )
+        charger_picker(viewer, t("column.charger"), t("message_log.choose"))
     with two:
         dropdown("action", t("log.filter"), ACTIONS, lambda code: code, t("log.all"))
     with three, st.container(horizontal=True, vertical_alignment="bottom"):

@@ -1,6 +1,7 @@
 """OCPP calls with their answers and latency, as the API pairs them."""
 
 import json
+from itertools import groupby
 from typing import Any
 
 from markupsafe import Markup
@@ -14,8 +15,13 @@ COLUMNS = ("time", "direction", "message", "answer", "latency", "content")
 
 
 def log(exchanges: list[Row], zone: str | None, language: Language) -> Markup:
-    """A table, in the order given."""
-    return table(COLUMNS, [_line(row, zone, language) for row in exchanges])
+    """A table, in the order given, each day under its date in station time."""
+    rows: list[Markup] = []
+    for day, of_day in groupby(exchanges, key=lambda row: f.local_day(row["at"], zone)):
+        head = Markup('<tr class="day"><th colspan="{}" scope="rowgroup">{} <span class="soft">{}</span></th></tr>')
+        rows.append(head.format(len(COLUMNS), f.day(day, language), f.zone_letters(zone)))
+        rows += [_line(row, zone, language) for row in of_day]
+    return table(COLUMNS, rows)
 
 
 def _line(row: Row, zone: str | None, language: Language) -> Markup:

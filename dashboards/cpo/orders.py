@@ -10,6 +10,7 @@ import streamlit as st
 from dashboards.common import desk, door
 from dashboards.common import formats as f
 from dashboards.common.api import ApiDown, ApiRefused, route
+from dashboards.common.forgiving import ask
 from dashboards.common.texts import t
 from dashboards.common.viewer import Viewer, require_viewer
 from dashboards.common.widgets import failed, plain
@@ -18,6 +19,7 @@ from dashboards.cpo.rows import plug_number
 
 Row = dict[str, Any]
 _ASKING = "asking"
+_TOKEN_LENGTH = 20  # of an idToken in OCPP 1.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ def ask_if_pressed() -> None:
     """Opens the dialog of the button pressed last. Called once, outside the live region."""
     order: Order | None = st.session_state.pop(_ASKING, None)
     if order:
-        st.dialog(t(f"order.{order.kind}.title"), icon=KINDS[order.kind].icon)(dialog)(order)
+        ask(t(f"order.{order.kind}.title"), dialog, order, icon=KINDS[order.kind].icon)
 
 
 def dialog(order: Order) -> None:
@@ -174,6 +176,10 @@ def _running(order: Order, viewer: Viewer) -> int:
 
 
 def _choose_token(viewer: Viewer) -> str | None:
+    """From the list, by those who may see it; a technician types the token that is in their hand."""
+    if not viewer.may("id_tokens:read"):
+        typed = st.text_input(t("order.start.token"), key="start_token", max_chars=_TOKEN_LENGTH, live="400ms")
+        return (typed or "").strip() or None
     tokens = data.id_tokens(viewer)
     if not tokens:
         st.warning(t("order.start.no_tokens"))

@@ -1,34 +1,43 @@
 """The form for a new limit: what it limits, when, and its schedule as a table that is drawn while it is edited."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import streamlit as st
 
+from dashboards.common import formats as f
+from dashboards.common import outcomes
 from dashboards.common.texts import t
 from dashboards.common.viewer import Viewer
+from dashboards.common.widgets import plain
 from dashboards.cpo import deeds
 from dashboards.cpo.deeds import Deed, Row
 from dashboards.cpo.schedule_chart import draw_schedule
 
 PURPOSES = ("TxDefaultProfile", "ChargePointMaxProfile", "TxProfile")
 KINDS = ("Relative", "Daily", "Weekly", "Absolute")
+ZONES = ("Asia/Jakarta", "Asia/Makassar", "Asia/Jayapura")
 _FIRST: tuple[Row, ...] = ({"minute": 0, "limit": 16.0, "phases": None}, {"minute": 60, "limit": 10.0, "phases": None})
 
 
-def editor(viewer: Viewer) -> None:
-    """Draws what is in the table; saves it when asked."""
-    body = _fields()
+def editor(viewer: Viewer, station_zone: str | None) -> None:
+    """Draws what is in the table; saves it when asked. Begins are meant in `station_zone`, unless another is chosen."""
+    body, zone = _fields(), None
+    if body["kind"] != "Relative":
+        begin, zone = _begin(station_zone)
+        body["starts_at"] = begin.isoformat()
+        st.caption(t("limits.begins", at=_words(begin, zone, viewer)))
     periods = _periods()
     if not periods or periods[0]["start_s"] != 0:
         st.warning(t("limits.first_zero"))
         return
     body["periods"] = periods
-    draw_schedule(body, viewer.language, "draft")
+    draw_schedule(body, viewer.language, "draft", zone)
     ready = bool(body["name"]) and viewer.may("charging_profiles:write")
     if st.button(t("limits.save"), type="primary", key="save_profile", disabled=not ready) and deeds.send(
         viewer, Deed("save", "", "POST", "/api/charging-profiles", body)
     ):
+        outcomes.keep("shelf", t("limits.saved", name=plain(body["name"])))
         st.rerun()
 
 
@@ -53,14 +62,32 @@ def _fields() -> dict[str, Any]:
     }  # fmt: skip
     if body["kind"] == "Recurring":
         body["recurrency"] = kind
-    if kind != "Relative":
-        body["starts_at"] = _midnight()
     return body
 
 
-def _midnight() -> str:
-    """Schedules that repeat are written from midnight on, UTC+7."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT00:00:00+07:00")
+def _begin(station_zone: str | None) -> tuple[datetime, str]:
+    """From when on, in whose time: as a rule from the midnight that began today, where the station stands."""
+    one, two = st.columns([1, 2])
+    # Another station, another zone: its own is offered anew. Another zone: today may be another day there.
+    zone: str = one.selectbox(
+        t("limits.zone"), ZONES, index=ZONES.index(_zone_like(station_zone)), format_func=f.zone_letters,
+        key=f"profile_zone_{station_zone}",
+    )  # fmt: skip
+    midnight = datetime.now(f.zone(zone)).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
+    label = t("limits.begin", zone=f.zone_letters(zone))
+    chosen = two.datetime_input(label, midnight, key=f"profile_begin_{zone}", format="DD/MM/YYYY", required=True)
+    return (chosen or midnight).replace(tzinfo=f.zone(zone)), zone
+
+
+def _zone_like(station_zone: str | None) -> str:
+    """The one of ZONES whose clocks show the same."""
+    return next((zone for zone in ZONES if f.zone_letters(zone) == f.zone_letters(station_zone)), ZONES[0])
+
+
+def _words(begin: datetime, zone: str, viewer: Viewer) -> str:
+    """The day of the week too, since a weekly limit begins on it."""
+    weekday = f.day(begin.date().isoformat(), viewer.language).partition(",")[0]
+    return f"{weekday}, {f.when(begin.isoformat(), zone, viewer.language)}"
 
 
 def _periods() -> list[Row]:

@@ -13,6 +13,7 @@ from dashboards.common.choices import chips, param
 from dashboards.common.desk import read
 from dashboards.common.frame import live
 from dashboards.common.panel import draw, link
+from dashboards.common.places import charger_picker
 from dashboards.common.texts import known, t
 from dashboards.common.viewer import Viewer, require_viewer
 from dashboards.common.widgets import as_of, csv_bytes, empty, line
@@ -35,13 +36,13 @@ def new(viewer: Viewer) -> None:
     """The form: charger, connector, token, how long."""
     with st.expander(t("reservations.new"), icon=":material/event_available:"):
         try:
-            codes = [row["id"] for row in data.chargers(viewer).items]
             tokens = {row["token"]: row for row in data.id_tokens(viewer) if len(row["token"]) <= 20}
         except ApiDown:
             return empty("api.down.empty", key="no_form")
         one, two, three, four = st.columns([3, 2, 3, 2])
         with one:
-            charger = deeds.choose_charger(codes, t("reservations.column.charger"), "reserve_charger")
+            label = t("reservations.column.charger")
+            charger = charger_picker(viewer, label, t("reservations.choose"), key="reserve_charger")
         connector = two.number_input(
             t("reservations.connector"), 0, 99, 0, help=t("reservations.any"), key="reserve_plug"
         )

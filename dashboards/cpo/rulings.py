@@ -11,6 +11,7 @@ from dashboards.common import desk, door
 from dashboards.common import formats as f
 from dashboards.common.api import ApiDown, ApiRefused, route
 from dashboards.common.choices import set_param
+from dashboards.common.forgiving import ask
 from dashboards.common.texts import t
 from dashboards.common.viewer import Viewer, require_viewer
 from dashboards.common.widgets import failed, plain
@@ -94,7 +95,7 @@ def ask_if_pressed() -> None:
     """Opens the dialog of the button pressed last. Called once, outside the live region."""
     ruling: Ruling | None = st.session_state.pop(_ASKING, None)
     if ruling:
-        st.dialog(t(f"held.{ruling.decision}.title"), icon=":material/gavel:")(dialog)(ruling)
+        ask(t(f"held.{ruling.decision}.title"), dialog, ruling, icon=":material/gavel:")
 
 
 def dialog(ruling: Ruling) -> None:

@@ -8,6 +8,7 @@ import streamlit as st
 
 from dashboards.common import desk, door
 from dashboards.common.api import ApiDown, ApiRefused, route
+from dashboards.common.forgiving import ask
 from dashboards.common.texts import t
 from dashboards.common.viewer import Viewer, require_viewer
 from dashboards.common.widgets import failed, plain
@@ -75,7 +76,7 @@ def ask_if_pressed() -> None:
     measure: Measure | None = st.session_state.pop(_ASKING, None)
     if measure:
         title = t(f"security.do.{measure.kind}.title", n=measure.level)
-        st.dialog(title, icon=_ICONS[measure.kind])(dialog)(measure)
+        ask(title, dialog, measure, icon=_ICONS[measure.kind])
 
 
 def dialog(measure: Measure) -> None:

@@ -7,28 +7,28 @@ from typing import Any
 import streamlit as st
 from markupsafe import Markup
 
-from dashboards.common import door
+from dashboards.common import door, exports, pager
 from dashboards.common import formats as f
 from dashboards.common.api import route
-from dashboards.common.choices import dropdown, param
+from dashboards.common.choices import param
 from dashboards.common.desk import find, read
 from dashboards.common.frame import live
 from dashboards.common.panel import ago, draw, link
+from dashboards.common.places import charger_picker
 from dashboards.common.texts import known, t
 from dashboards.common.viewer import Viewer, require_viewer
 from dashboards.common.widgets import as_of, crumbs, empty, line
 from dashboards.cpo import data, safeguards
 
 Row = dict[str, Any]
-_EVENTS = 100
+PAGE_ROWS = 50
+EVENT_FIELDS = ("happened_at", "received_at", "charger_id", "source", "type", "critical", "tech_info")
 _ENDS = 20
 _SOON_DAYS = 21
 
 
 def choose(viewer: Viewer) -> str | None:
-    """Which charger; also the one in the address when the API is down."""
-    codes = data.charger_codes(viewer, param("charger"))
-    return dropdown("charger", t("column.charger"), codes, lambda code: code, t("security.all"))
+    return charger_picker(viewer, t("column.charger"), t("security.all"))
 
 
 def room(viewer: Viewer) -> None:
@@ -46,18 +46,29 @@ def room(viewer: Viewer) -> None:
     password(viewer, charger.data, state)
     certificates(viewer, charger.data, state, zone)
     refusals(viewer, state, zone)
-    st.subheader(t("security.events"))
-    _events(viewer, state["events"], zone)
+    events(viewer, charger_id, zone)
 
 
 def everybody(viewer: Viewer) -> None:
     """Whose certificates end soonest, and the newest events of all chargers."""
-    answer = read(viewer, "/api/security-events", limit=_EVENTS)
-    draw(as_of(answer), "as_of")
     st.subheader(t("security.ends"))
     _ends(viewer, read(viewer, "/api/certificates", limit=_ENDS).items)
+    events(viewer, None, None)
+
+
+def events(viewer: Viewer, charger_id: str | None, zone: str | None) -> None:
+    """Those of one charger, or of all, newest first."""
     st.subheader(t("security.events"))
-    _events(viewer, answer.items, None)
+    wanted: Row = {"charger_id": charger_id}
+    walked = pager.trail("events", charger_id)
+    answer = read(viewer, "/api/security-events", cursor=walked[-1], limit=PAGE_ROWS, **wanted)
+    if not answer.items:
+        return empty("security.no_events", key="no_events")
+    draw(as_of(answer), "events_as_of")
+    rows = [_event(viewer, row, zone) for row in answer.items]
+    draw(_table(("when", "charger", "critical", "event", "info"), rows), "events")
+    pager.turn("events", walked, answer.data.get("next_cursor"))
+    exports.of_list(viewer, "/api/security-events", wanted, EVENT_FIELDS, "security-events")
 
 
 def profile(viewer: Viewer, charger: Row, state: Row) -> None:
@@ -160,15 +171,6 @@ def _end(viewer: Viewer, row: Row) -> Markup:
         Markup('<span class="alert">{}</span>').format(left) if days < _SOON_DAYS else left,
         f.when(row["last_used_at"], None, viewer.language), f.when(row["renewal_asked_at"], None, viewer.language),
     )  # fmt: skip
-
-
-def _events(viewer: Viewer, events: list[Row], zone: str | None) -> None:
-    if not events:
-        return empty("security.no_events", key="no_events")
-    draw(
-        _table(("when", "charger", "critical", "event", "info"), [_event(viewer, row, zone) for row in events]),
-        "events",
-    )
 
 
 def _event(viewer: Viewer, row: Row, zone: str | None) -> Markup:

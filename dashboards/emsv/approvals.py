@@ -7,7 +7,8 @@ from markupsafe import Markup
 
 from dashboards.common import desk, door
 from dashboards.common.api import ApiDown, ApiRefused
-from dashboards.common.frame import forgiving, live
+from dashboards.common.forgiving import forgiving
+from dashboards.common.frame import live
 from dashboards.common.panel import ago, draw
 from dashboards.common.places import station_picker
 from dashboards.common.texts import t

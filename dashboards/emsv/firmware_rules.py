@@ -10,7 +10,8 @@ from dashboards.common import formats as f
 from dashboards.common.api import ApiDown, ApiRefused, route
 from dashboards.common.choices import param, set_param
 from dashboards.common.desk import read
-from dashboards.common.frame import forgiving, live
+from dashboards.common.forgiving import ask, forgiving
+from dashboards.common.frame import live
 from dashboards.common.panel import ago, draw, link
 from dashboards.common.scorecard import named, scorecard
 from dashboards.common.texts import t
@@ -126,7 +127,7 @@ def whole(viewer: Viewer) -> None:
 def main() -> None:
     asked: tuple[str, Row] | None = st.session_state.pop(_ASKING, None)
     if asked:
-        st.dialog(t(f"rules.{asked[0]}.button"))(dialog)(*asked)
+        ask(t(f"rules.{asked[0]}.button"), dialog, *asked)
     viewer = require_viewer(door.EMSV)
     st.title(t("emsv.firmware_rules.title"))
     if told := st.session_state.pop(_DONE, None):

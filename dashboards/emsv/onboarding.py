@@ -10,7 +10,7 @@ from markupsafe import Markup
 from dashboards.common import desk, door, exports
 from dashboards.common import formats as f
 from dashboards.common.api import ApiDown, ApiRefused, route
-from dashboards.common.frame import forgiving
+from dashboards.common.forgiving import forgiving
 from dashboards.common.panel import draw
 from dashboards.common.texts import t
 from dashboards.common.viewer import Viewer, require_viewer

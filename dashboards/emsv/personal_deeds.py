@@ -9,6 +9,7 @@ from dashboards.common import desk, door, exports
 from dashboards.common import formats as f
 from dashboards.common.api import ApiDown, ApiRefused, route
 from dashboards.common.desk import find, read
+from dashboards.common.forgiving import ask
 from dashboards.common.people import state
 from dashboards.common.texts import t
 from dashboards.common.viewer import Viewer, require_viewer
@@ -43,7 +44,7 @@ def ask_if_pressed() -> None:
     """Opens the dialog of the button pressed last. Called once, outside the live region."""
     asked: tuple[str, Row] | None = st.session_state.pop(_ASKING, None)
     if asked:
-        st.dialog(t(f"personal.{asked[0]}.button"))(dialog)(*asked)
+        ask(t(f"personal.{asked[0]}.button"), dialog, *asked)
 
 
 def dialog(name: str, row: Row) -> None:

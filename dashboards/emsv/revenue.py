@@ -7,7 +7,7 @@ import streamlit as st
 
 from dashboards.common import desk, door, shares
 from dashboards.common.api import ApiDown, ApiRefused, route
-from dashboards.common.frame import forgiving
+from dashboards.common.forgiving import forgiving
 from dashboards.common.panel import draw
 from dashboards.common.texts import t
 from dashboards.common.viewer import Viewer, require_viewer

@@ -91,7 +91,9 @@ def _presets(identity: str, connector_id: int) -> None:
     name = columns[0].selectbox(w("preset"), PRESETS, format_func=_names("scenario", PRESETS), key="preset")
     pace = columns[1].selectbox(w("preset.pace"), list(PACES), format_func=_names("pace", PACES), key="pace")
     if columns[2].button(w("preset.play"), icon=":material/play_circle:", key="play", type="primary", width="stretch"):
-        garage().play(identity, name, connector_id, st.session_state["tag"], PACES[pace])
+        begun = garage().play(identity, name, connector_id, st.session_state["tag"], PACES[pace])
+        if not begun:
+            st.warning(w("no.script"), icon=":material/movie:")
 
 
 @st.fragment(run_every=1, key="bench")
@@ -115,7 +117,8 @@ def _head(view: BayView) -> None:
     columns[0].metric(view.identity, w("state.connected") if view.connected else w("state.offline"))
     columns[1].metric(w("state.boot"), view.boot_status or w("state.none"))
     columns[2].metric(w("state.queued"), view.queued)
-    columns[3].metric(w("state.clock"), f.clock(view.now.isoformat(), ZONE, language()))
+    clock = f.clock(view.now.isoformat(), ZONE, language())
+    columns[3].metric(w("state.clock"), f"{clock} {f.zone_letters(ZONE)}")
     columns[4].metric(w("state.temperature"), f"{view.temperature_c} °C")
     st.caption(" · ".join(_equipment(view)))
     if trouble := _trouble(view):

@@ -210,15 +210,17 @@ class Garage:
         bay.note(verb, shown, answer or "")
         return answer or ""
 
-    def play(self, identity: str, scenario: str, connector_id: int, id_token: str, pace: float) -> None:
-        """Play a scenario of the table at a plug, in the background; one at a time."""
-        self._loop.call_soon_threadsafe(self._play, identity, scenario, connector_id, id_token, pace)
+    def play(self, identity: str, scenario: str, connector_id: int, id_token: str, pace: float) -> bool:
+        """Play a scenario of the table at a plug, in the background. False while another one is under way."""
+        return self._run(self._play(identity, scenario, connector_id, id_token, pace))
 
-    def _play(self, identity: str, scenario: str, connector_id: int, id_token: str, pace: float) -> None:
+    async def _play(self, identity: str, scenario: str, connector_id: int, id_token: str, pace: float) -> bool:
         bay = self._bays[identity]
-        if bay.script is None:
-            bay.script = scenario
-            self._spawn(bay, self._follow(bay, scenario, connector_id, id_token, pace))
+        if bay.script is not None:
+            return False
+        bay.script = scenario
+        self._spawn(bay, self._follow(bay, scenario, connector_id, id_token, pace))
+        return True
 
     async def _follow(self, bay: Bay, name: str, connector_id: int, id_token: str, pace: float) -> None:
         row = SCENARIOS[name]

@@ -149,7 +149,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "no.network": ("Jaringan sudah terpasang.", "The network is in already."),
     "no.paused": ("Mobil sudah menjeda.", "The car pauses already."),
     "no.running": ("Mobil tidak menjeda.", "The car is not pausing."),
-    "no.script": ("Sebuah skenario sedang berjalan.", "A scenario is under way."),
+    "no.script": (
+        "Sebuah skenario sedang berjalan; tunggu sampai selesai.",
+        "A scenario is under way; wait until it has ended.",
+    ),
     "answer": ("Jawaban: {answer}", "Answer: {answer}"),
     "frames.head": ("Frame mentah (waktu UTC)", "Raw frames (UTC)"),
     "frames.filter": ("Saring", "Filter"),

@@ -1,10 +1,12 @@
 """Finding a room in a real Chromium on a small laptop's screen: what lies below the fold is not found."""
 
+import re
 from collections.abc import Callable
 
 from playwright.sync_api import expect
 
 from tests.browser.conftest import OPERATOR, Stack, Visitor
+from tests.support.postgres import execute, run_sync
 
 Visit = Callable[..., Visitor]
 ADMIN = "admin@nusantara.demo.uniev.id"
@@ -36,3 +38,25 @@ def test_the_first_rooms_own_name_opens_it(stack: Stack, visit: Visit) -> None:
     expect(visitor.page.get_by_role("heading", name="Ringkasan")).to_be_visible()
     expect(visitor.page.locator(".card").first).to_be_visible()
     expect(visitor.page.get_by_role("dialog")).to_have_count(0)  # "Page not found", in English
+
+
+def test_a_link_to_a_charger_within_its_room_opens_it_and_the_way_back_leads_back(stack: Stack, visit: Visit) -> None:
+    one, other = "ID-JTM04-1", "ID-JTM05-1"
+    run_sync(execute(stack.dsn, _EVENTS))
+    visitor = visit(stack.cpo.url)
+    visitor.sign_in(ADMIN, "/security")
+    page = visitor.page
+    for charger in (one, other):
+        page.get_by_role("link", name=charger).first.click()
+        expect(page).to_have_url(re.compile(f"charger={charger}"))
+        expect(page.locator(".crumbs")).to_contain_text(charger)
+        expect(page.locator(".st-key-choose_charger").get_by_role("combobox")).to_have_value(re.compile(charger))
+        page.go_back()
+        expect(page.locator(".crumbs")).to_have_count(0)
+
+
+_EVENTS = """
+insert into public.security_events (cpo_id, charger_id, source, type, critical, reported_at, happened_at, received_at)
+select cpo_id, id, 'charger', 'ResetOrReboot', true, 'then', now(), now()
+from public.chargers where id in ('ID-JTM04-1', 'ID-JTM05-1')
+"""

@@ -11,9 +11,11 @@ from streamlit.testing.v1 import AppTest
 
 from backend.database import SYSTEM, DirectDatabase
 from backend.services.campaigns import CampaignClock
+from dashboards.common import door
+from dashboards.common.sessions import session_key
 from tests.dashboards.conftest import ADMIN, OPERATOR, OTHER_ADMIN, Nation
 from tests.support.postgres import execute, run_sync
-from tests.support.rooms import panels, words
+from tests.support.rooms import panels, sign_in, words
 
 Room = Callable[..., AppTest]
 
@@ -79,6 +81,62 @@ def test_the_wizard_ends_with_a_draft_and_its_dry_run(room: Room, nation: Nation
     assert "Akan disentuh 0" in words(app)
 
 
+def test_a_draft_that_touches_nobody_says_so_and_asks_for_no_number(
+    room: Room, nation: Nation, template: str, identities: list[str]
+) -> None:
+    told = {"Tidak ada pengisi daya yang cocok dengan saringan ini": {"vendor": "no such vendor*"},
+            "Tidak ada pengisi daya yang akan diubah": {"charger_ids": identities}}  # fmt: skip
+    body = {"name": "Nobody", "kind": "password_rotation", "parameters": {}, "wave_size": 2}
+    for expected, filter_ in told.items():
+        made = nation.post(ADMIN, "/api/campaigns", {**body, "filter": filter_})
+        app = room(ADMIN, "campaigns", campaign=made["id"]).run()
+        assert expected in words(app)
+        assert "Ketik angka itu" not in words(app)
+        assert not [field for field in app.text_input if field.key == "typed_count"]
+        assert not [button for button in app.button if button.key == "start"]
+        assert (identities[0] in words(app)) is ("charger_ids" in filter_)
+
+
+def test_a_draft_is_deleted_after_a_question_and_the_list_says_so(
+    room: Room, nation: Nation, draft: dict[str, Any]
+) -> None:
+    app = room(ADMIN, "campaigns", campaign=draft["id"]).run()
+    app.button(key="deed_delete_campaign_draft").click().run()
+    assert "Draf dan pratinjaunya dihapus" in words(app)
+    assert nation.get(ADMIN, f"/api/campaigns/{draft['id']}")["state"] == "draft"
+    login = sign_in(nation.api_url, ADMIN)
+    dialog = AppTest.from_function(_delete_dialog, default_timeout=20)
+    dialog.user = {"id": login["user"]["id"], "session": session_key(door.store(door.CPO).create(login, None))}
+    dialog.query_params["campaign"] = draft["id"]
+    dialog.run().button(key="deed_confirm").click().run()
+    assert not dialog.exception
+    assert draft["id"] not in [row["id"] for row in nation.get(ADMIN, "/api/campaigns", limit=200)["items"]]
+    assert "campaign" not in dialog.query_params  # back to the list, which says
+    assert "Sudah: Hapus draf (Heartbeats)" in words(dialog.run())
+
+
+def _delete_dialog() -> None:
+    import streamlit as st
+
+    from dashboards.common import outcomes
+    from dashboards.cpo.deeds import Deed, dialog
+
+    outcomes.show("deed")
+    if campaign := st.query_params.get("campaign"):
+        dialog(Deed("delete_campaign", "Heartbeats", "DELETE", f"/api/campaigns/{campaign}", ends="campaign"))
+
+
+def test_older_campaigns_follow_and_all_of_them_are_in_the_file(room: Room, nation: Nation, template: str) -> None:
+    body = {"kind": "configuration_template", "parameters": {"template_id": template}, "filter": {}, "wave_size": 2}
+    for n in range(51):
+        nation.post(ADMIN, "/api/campaigns", {**body, "name": f"One of many {n:02}"})
+    app = room(ADMIN, "campaigns").run()
+    assert "One of many 50" in words(app) and "One of many 00" not in words(app)
+    assert [node.proto.label for node in app.get("download_button")] == ["Ekspor sebagai CSV"]
+    app.button(key="campaigns_older").click().run()
+    assert "One of many 00" in words(app)
+
+
 def test_a_draft_shows_whom_it_touches_and_starts_only_with_the_right_number(
     room: Room, nation: Nation, draft: dict[str, Any], identities: list[str]
 ) -> None:
@@ -123,9 +181,12 @@ def test_a_running_campaign_is_paused_and_aborted_only_by_who_is_sure(
     app = room(ADMIN, "campaigns", campaign=draft["id"]).run()
     assert app.button(key="abort").disabled
     app.button(key="pause").click().run()
+    assert "Heartbeats dijeda" in words(app)
     assert nation.get(ADMIN, f"/api/campaigns/{draft['id']}")["state"] == "paused"
     assert any("Oleh petugas" in str(warning.value) for warning in app.warning)
-    app.checkbox(key="sure").check().run()
+    app.text_input(key="typed_abort").set_value("2").run()
+    assert app.button(key="abort").disabled
+    app.text_input(key="typed_abort").set_value("3").run()
     app.button(key="abort").click().run()
     assert nation.get(ADMIN, f"/api/campaigns/{draft['id']}")["state"] == "aborted"
     assert "Dibatalkan 3" in words(app)
@@ -134,7 +195,8 @@ def test_a_running_campaign_is_paused_and_aborted_only_by_who_is_sure(
 def test_an_operator_looks_on_and_another_cpo_sees_nothing(room: Room, draft: dict[str, Any]) -> None:
     app = room(OPERATOR, "campaigns", campaign=draft["id"]).run()
     assert "Akan disentuh" in words(app)
-    assert not [button for button in app.button if button.key in ("start", "delete")]
+    offered = [button.key for button in app.button if not button.disabled]
+    assert not {"start", "deed_delete_campaign_draft"} & set(offered)
     assert "Kampanye baru" not in words(room(OPERATOR, "campaigns").run())
     assert "Kampanye ini tidak ada" in words(room(OTHER_ADMIN, "campaigns", campaign=draft["id"]).run())
     assert "Heartbeats" not in words(room(OTHER_ADMIN, "campaigns").run())

@@ -18,7 +18,7 @@ from tests.support.rooms import panels, sign_in, words
 from tests.support.servers import ROOT
 
 # One person of each role; nobody of the demo needs a second factor.
-_HIRED = """
+HIRED = """
 insert into public.users (email, name, role, cpo_id, password_hash, demo)
 select r || '@walk.test', r, r, case when r like 'cpo%' then u.cpo_id end, u.password_hash, true
 from public.users u cross join unnest(array['emsv_admin', 'emsv_finance', 'noc_analyst', 'cpo_admin', 'cpo_operator',
@@ -41,7 +41,7 @@ def rooms_of(dashboard: door.Dashboard) -> dict[str, tuple[str, str]]:
 @pytest.fixture(scope="module")
 def hired(nation: Nation) -> Iterator[Nation]:
     """The demo nation with somebody in every role; gone afterwards, since other tests share it."""
-    run_sync(execute(nation.dsn, _HIRED))
+    run_sync(execute(nation.dsn, HIRED))
     yield nation
     run_sync(execute(nation.dsn, "delete from public.users where email like '%@walk.test'"))
 

@@ -11,6 +11,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from dashboards.common import formats as f
 from dashboards.common.api import Api
 from tests.dashboards.conftest import ADMIN, OPERATOR, OTHER_ADMIN, Nation
 from tests.support.postgres import run_sync
@@ -101,9 +102,22 @@ def test_changes_are_collected_compared_and_sent_one_by_one(room: Room, nation: 
     assert "60" in everything(app)
     app.button(key="send_changes").click().run()
     assert "luring" in words(app)  # the charger is offline: refused in words, and kept to be tried again
+    assert "HeartbeatInterval: " in str(app.error[0].value)
+    app.run()  # as a region does that looks again every few seconds
+    assert "luring" in words(app)
     assert app.button(key="send_changes").label == "Kirim 1 perubahan"
     app.button(key="discard_changes").click().run()
     assert "send_changes" not in [button.key for button in app.button]
+
+
+def test_orders_of_other_days_tell_their_date_and_zone(room: Room, nation: Nation) -> None:
+    charger = charger_of(nation, place=4)
+    zone = nation.get(ADMIN, f"/api/chargers/{charger}")["station_timezone"]
+    path, options = f"/api/chargers/{charger}/commands/GetConfiguration", {"queue": "true"}
+    made = nation._ask(ADMIN, "POST", path, json={}, params=options)["command"]
+    store(nation, "update public.commands set created_at = now() - interval '3 days' where id = $1::uuid", made["id"])
+    asked = nation.get(ADMIN, f"/api/commands/{made['id']}")["created_at"]
+    assert f.when(asked, zone, "id") in words(room(ADMIN, "configuration", charger=charger).run())
 
 
 def test_a_template_is_made_switched_on_and_its_drift_shown(room: Room, nation: Nation) -> None:
@@ -114,10 +128,12 @@ def test_a_template_is_made_switched_on_and_its_drift_shown(room: Room, nation: 
     app.text_area(key="template_settings").set_value("HeartbeatInterval = 60\n\nA=b=c")
     submit(app, "new_template")
     assert "Musim hujan" in everything(app)
+    assert "Templat Musim hujan dibuat" in words(app.run())
     [made] = [row for row in nation.get(ADMIN, TEMPLATES)["items"] if row["name"] == "Musim hujan"]
     app = room(ADMIN, "configuration", charger=charger).run()
     app.selectbox(key="template").set_value(made["id"])
     submit(app, "switch")
+    assert "Templat pengisi daya ini: Musim hujan" in words(app.run())
     text = everything(app)
 
     assert made["settings"] == {"HeartbeatInterval": "60", "A": "b=c"}
@@ -130,6 +146,7 @@ def test_what_does_not_fit_is_said_in_words(room: Room, nation: Nation) -> None:
     app.text_input(key="template_name").set_value("Rahasia")
     app.text_area(key="template_settings").set_value("AuthorizationKey = 0123456789abcdef")
     submit(app, "new_template")
+    app.run()
 
     assert app.error
     assert "Rahasia" not in [row["name"] for row in nation.get(ADMIN, TEMPLATES)["items"]]

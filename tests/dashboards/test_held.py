@@ -45,7 +45,7 @@ def test_evidence_and_proposal_stand_beside_the_register(room: Room, nation: Nat
     text = words(app)
     assert not app.exception
     assert "Energi menurut meter 912,00 kWh" in text
-    assert "Angka meter melonjak 0,00 kWh → 910,00 kWh" in text
+    assert re.search(r"Angka meter melonjak 0,00 kWh → 910,00 kWh \(\d+ \w+ 20\d\d \d\d\.\d\d WI", text)
     assert "Ditahan: meter awal nol" in text
     assert app.get("plotly_chart")
     assert any(re.fullmatch(r"= [\d.]+,\d{3} kWh", caption.value) for caption in app.caption)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from dashboards.common import desk, door
 from dashboards.common.api import Api, ApiRefused
 from dashboards.common.sessions import session_key
+from dashboards.cpo import profile_editor
 from dashboards.cpo.schedule_chart import steps
 from tests.dashboards.conftest import ADMIN, OPERATOR, OTHER_ADMIN, Nation
 from tests.support.postgres import execute, run_sync
@@ -230,6 +231,37 @@ def test_only_the_administrator_changes_the_rules(room: Room, nation: Nation) ->
     for wanted in (True, False):
         app.toggle(key="rule_concurrent_sessions").set_value(wanted).run()
         assert nation.get(ADMIN, f"/api/cpos/{cpo}")["concurrent_sessions"] is wanted
+        word = "menyala" if wanted else "mati"
+        assert f"Disimpan. Satu token boleh mengisi beberapa mobil sekaligus: {word}" in words(app.run())
+
+
+def test_a_refused_setting_is_said_until_the_next_act_and_taken_back(
+    room: Room, nation: Nation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    charger = charger_of(nation)
+    path, key = f"/api/chargers/{charger}/local-list", f"sync_{charger}"
+    app = room(ADMIN, "local_lists", charger=charger).run()
+    asked: list[str] = []
+    call = Api.call
+
+    def refused(api: Api, method: str, path: str, **options: Any) -> Any:
+        if method != "PUT":
+            return call(api, method, path, **options)
+        asked.append(path)
+        raise ApiRefused(409, "some_conflict", "it holds something else")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Api, "call", refused)
+        app.segmented_control(key=key).set_value("on").run()
+        app.run()
+    assert asked == [path]  # once, not again with every look
+    assert "it holds something else" in words(app)
+    assert app.segmented_control(key=key).value == "cpo"
+    app.segmented_control(key=key).set_value("on").run()
+    assert "Disimpan. Jaga daftar ini tetap sesuai: Otomatis" in words(app)
+    assert "it holds something else" not in words(app)
+    assert nation.get(ADMIN, path)["sync"] is True
+    app.segmented_control(key=key).set_value("cpo").run()
 
 
 def test_a_limit_is_drawn_saved_and_offered(room: Room, nation: Nation) -> None:
@@ -237,7 +269,7 @@ def test_a_limit_is_drawn_saved_and_offered(room: Room, nation: Nation) -> None:
     app.text_input(key="profile_name").set_value("Malam").run()
     app.button(key="save_profile").click().run()
     assert not app.exception
-    [made] = nation.get(ADMIN, "/api/charging-profiles")["items"]
+    [made] = [row for row in nation.get(ADMIN, "/api/charging-profiles")["items"] if row["name"] == "Malam"]
     assert (made["name"], made["purpose"], made["periods"][1]) == (
         "Malam", "TxDefaultProfile", {"start_s": 3600, "limit": 10.0, "phases": None})  # fmt: skip
     again = room(ADMIN, "charging_profiles", charger=charger_of(nation)).run()
@@ -245,6 +277,46 @@ def test_a_limit_is_drawn_saved_and_offered(room: Room, nation: Nation) -> None:
     again.selectbox(key="apply_profile").set_value(made["id"]).run()
     again.button(key="apply").click().run()
     assert "luring" in words(again)
+
+
+class EarlyMorning(datetime):
+    """03.00 WIB and 05.00 WIT of 1 December; in UTC it is November still."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> EarlyMorning:
+        return cls(2026, 11, 30, 20, 0, tzinfo=UTC).astimezone(tz)
+
+
+@pytest.mark.parametrize(("zone", "begins"), [("Asia/Jayapura", "00:00:00+09:00"), ("Asia/Jakarta", "00:00:00+07:00")])
+def test_a_limit_begins_at_the_midnight_of_the_stations_day(
+    room: Room, nation: Nation, monkeypatch: pytest.MonkeyPatch, zone: str, begins: str
+) -> None:
+    charger = charger_of(nation)
+    station = nation.get(ADMIN, f"/api/chargers/{charger}")["station_id"]
+    run_sync(execute(nation.dsn, f"update public.stations set timezone = '{zone}' where id = '{station}'"))  # noqa: S608
+    monkeypatch.setattr(profile_editor, "datetime", EarlyMorning)
+    app = room(ADMIN, "charging_profiles", charger=charger).run()
+    app.text_input(key="profile_name").set_value(f"Daily {zone}").run()
+    app.selectbox(key="profile_kind").set_value("Daily").run()
+    letters = "WIT" if zone == "Asia/Jayapura" else "WIB"
+    assert f"Mulai Sel, 1 Des 2026 00.00 {letters}" in words(app)
+    app.button(key="save_profile").click().run()
+    assert not app.exception
+    assert f"Templat Daily {zone} disimpan" in words(app)
+    [made] = [row for row in nation.get(ADMIN, "/api/charging-profiles")["items"] if row["name"] == f"Daily {zone}"]
+    assert datetime.fromisoformat(made["starts_at"]) == datetime.fromisoformat(f"2026-12-01T{begins}")
+
+
+def test_begin_and_zone_of_a_limit_can_be_chosen(room: Room, nation: Nation) -> None:
+    app = room(ADMIN, "charging_profiles").run()
+    app.text_input(key="profile_name").set_value("Evening").run()
+    app.selectbox(key="profile_kind").set_value("Absolute").run()
+    app.selectbox(key="profile_zone_None").set_value("Asia/Makassar").run()
+    app.datetime_input(key="profile_begin_Asia/Makassar").set_value(datetime(2026, 12, 24, 17, 30)).run()
+    assert "Mulai Kam, 24 Des 2026 17.30 WITA" in words(app)
+    app.button(key="save_profile").click().run()
+    [made] = [row for row in nation.get(ADMIN, "/api/charging-profiles")["items"] if row["name"] == "Evening"]
+    assert datetime.fromisoformat(made["starts_at"]) == datetime.fromisoformat("2026-12-24T17:30:00+08:00")
 
 
 def test_steps_end_where_the_schedule_ends() -> None:

@@ -12,6 +12,7 @@ from backend.embedded import EmbeddedPostgres
 from bench.large_fleet import found_large_fleet
 from dashboards.common import door
 from dashboards.common.api import http
+from dashboards.common.places import OFFERED
 from tests.dashboards.conftest import ADMIN, NOC, OTHER_ADMIN, Nation, visit
 from tests.support.postgres import fresh_database
 from tests.support.rooms import words
@@ -19,6 +20,9 @@ from tests.support.servers import api_server, seed_nation
 
 SMALL, LARGE = 60, 180
 ROOMS = (None, "live", "sessions", "wall")
+CHARGER_ROOMS = (
+    "configuration", "firmware", "security", "reservations", "local_lists", "charging_profiles", "message_log",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +119,31 @@ def test_a_station_beyond_those_offered_is_found_by_typing(
     app.session_state["station_typed"] = "no such place"
     app.run()
     assert "Tidak ada stasiun dengan “no such place”" in words(app)
+
+
+@pytest.mark.parametrize("page", CHARGER_ROOMS)
+def test_choosing_a_charger_reads_a_page_of_them(traffic: Callable[..., Traffic], page: str) -> None:
+    seen = traffic(OTHER_ADMIN, page)
+    assert (seen.calls["/api/chargers"], seen.rows["/api/chargers"]) == (1, OFFERED)
+
+
+@pytest.mark.parametrize("page", CHARGER_ROOMS)
+def test_a_charger_beyond_those_offered_is_reached_by_its_address_and_by_typing(
+    fleets: Nation, dashboards_at: Callable[[str], None], page: str
+) -> None:
+    dashboards_at(fleets.api_url)
+    *_, other, last = (row["id"] for row in _all(fleets, "/api/chargers"))
+    box = "reserve_charger" if page == "reservations" else "choose_charger"
+    app = visit(door.CPO, fleets.api_url, ADMIN, page, charger=last).run()
+    assert (app.selectbox(key=box).value, "".join(app.query_params["charger"])) == (last, last)
+    assert "Pengisi daya ini tidak ada" not in words(app)
+    app.session_state["charger_typed"] = other.lower()  # the test runner's box takes no new words
+    app.run()
+    assert (app.selectbox(key=box).value, "".join(app.query_params["charger"])) == (other, other)
+    app.session_state["charger_typed"] = "no such thing"
+    app.run()
+    assert "Tidak ada pengisi daya dengan “no such thing”" in words(app)
+    assert "".join(app.query_params["charger"]) == other
 
 
 def _all(nation: Nation, path: str) -> list[dict[str, Any]]:

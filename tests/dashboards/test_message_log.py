@@ -9,6 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from backend.database import DirectDatabase
+from dashboards.common import formats as f
 from tests.dashboards.conftest import ADMIN, OPERATOR, Nation
 from tests.support.frames import keep_frames
 from tests.support.postgres import run_sync
@@ -59,6 +60,18 @@ def test_calls_stand_with_their_answers(room: Room, charger: str) -> None:
     assert "NotImplemented · Custom is not served here." in text
     assert "keluar Reset tidak dijawab" in text
     assert "RAHASIA-1" in "".join(panels(app))
+
+
+def test_messages_of_many_days_stand_under_their_dates(room: Room, nation: Nation, charger: str) -> None:
+    zone = nation.get(ADMIN, f"/api/chargers/{charger}")["station_timezone"]
+    now = datetime.now(UTC)
+    log(nation, {"at": (now - timedelta(days=5)).isoformat(), "charger_id": charger, "direction": "in", "kind": "call",
+                 "action": "Heartbeat", "pair_id": "old", "payload": '[2, "old", "Heartbeat", {}]',
+                 "latency_ms": None, "error_code": None})  # fmt: skip
+    text = words(room(ADMIN, "message_log", charger=charger).run())
+    for at in (now - timedelta(seconds=90), now - timedelta(days=5)):
+        assert f"{f.day(f.local_day(at.isoformat(), zone), 'id')} {f.zone_letters(zone)}" in text
+    assert text.index("Reset") < text.index(f.day(f.local_day((now - timedelta(days=5)).isoformat(), zone), "id"))
 
 
 def test_an_operator_reads_masks_and_is_told_so(room: Room, charger: str) -> None:

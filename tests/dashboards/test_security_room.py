@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from dashboards.common import door
 from dashboards.common.sessions import session_key
 from tests.dashboards.conftest import ADMIN, OPERATOR, OTHER_ADMIN, Nation
-from tests.support.postgres import run_sync
+from tests.support.postgres import execute, run_sync
 from tests.support.rooms import panels, sign_in, words
 
 Room = Callable[..., AppTest]
@@ -109,6 +109,26 @@ def test_certificates_that_end_soonest_come_first_with_the_days_they_have_left(r
     assert text.index("12 hari") < text.index("400 hari")
     assert "3 hari" not in text, "it has one that lasts longer"
     assert foreign not in text
+
+
+_MANY_EVENTS = """
+insert into public.security_events
+    (cpo_id, charger_id, source, type, critical, reported_at, happened_at, received_at, tech_info)
+select cpo_id, id, 'charger', 'ResetOrReboot', false, 'then', now(), now(), 'number ' || n || '.'
+from public.chargers, generate_series(0, 50) n where id = '{charger}' order by n
+"""
+
+
+def test_older_events_follow_and_a_charger_shows_its_own(room: Room, nation: Nation) -> None:
+    charger = charger_of(nation)
+    run_sync(execute(nation.dsn, _MANY_EVENTS.format(charger=charger)))
+    for params in ({}, {"charger": charger}):
+        app = room(ADMIN, "security", **params).run()
+        assert "number 50." in words(app) and "number 0." not in words(app)
+        assert "Ekspor sebagai CSV" in [node.proto.label for node in app.get("download_button")]
+        app.button(key="events_older").click().run()
+        assert "number 0." in words(app)
+    run_sync(execute(nation.dsn, "delete from public.security_events"))
 
 
 def test_the_charger_of_another_cpo_does_not_exist_here(room: Room, nation: Nation) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from ocpp.v16 import call
 from streamlit.testing.v1 import AppTest
@@ -21,6 +23,7 @@ from simulator import ChargerSpec
 from simulator.books import Frame
 from simulator.scenarios import SCENARIOS
 from tests.simulator.csms import Csms, State, central_system
+from tests.support.servers import dashboard
 from tests.support.waiting import wait_until
 
 MAIN = str(Path(__file__).parents[2] / "dashboards" / "simulator" / "main.py")
@@ -208,6 +211,35 @@ def test_the_play_button_starts_the_chosen_preset(central: Central, app: Callabl
     view = until("SIM-1", lambda seen: seen.plugs[0].car)
     assert (view.script, view.plugs[0].car) == ("slow-car", "Slow car")
     assert "Scenario under way: Slow car" in words(screen.run())
+
+
+def test_a_scenario_asked_for_while_another_plays_is_not_dropped_without_a_word(
+    central: Central, app: Callable[..., AppTest]
+) -> None:
+    screen = switched_on(central, app)
+    screen.selectbox(key="preset").set_value("slow-car").run()
+    screen.button(key="play").click().run()
+    assert "wait until it has ended" not in words(screen)
+    screen.button(key="play").click().run()
+    assert "A scenario is under way; wait until it has ended." in words(screen)
+
+
+def test_the_clock_of_a_charger_names_its_zone(central: Central, app: Callable[..., AppTest]) -> None:
+    screen = switched_on(central, app)
+    assert re.search(r"Charger clock \d\d:\d\d:\d\d WIB", words(screen))
+
+
+def test_an_address_that_is_no_page_leads_to_the_first(tmp_path: Path) -> None:
+    with dashboard("simev.py", "http://127.0.0.1:1", tmp_path) as screen:
+        told = {
+            path: httpx.get(screen.url + path, headers={"Accept": "text/html,*/*"}, trust_env=False)
+            for path in ("/", "/history", "/bench", "/no/such")
+        }
+        script = httpx.get(f"{screen.url}/_stcore/host-config", headers={"Accept": "*/*"}, trust_env=False)
+    assert {path: reply.headers.get("location") for path, reply in told.items()} == {
+        "/": None, "/history": None, "/bench": "/", "/no/such": "/",
+    }  # fmt: skip
+    assert (told["/"].status_code, told["/history"].status_code, script.status_code) == (200, 200, 200)
 
 
 def test_an_unregistered_identity_is_told_how_to_register(central: Central, app: Callable[..., AppTest]) -> None:

@@ -106,7 +106,10 @@ def _moves(viewer: Viewer, row: Row) -> None:
     if st.button(t(f"campaigns.{move}"), icon=icon, key=move):
         send(viewer, row, move, None)
     with st.expander(t("campaigns.abort"), icon=":material/stop:"):
-        st.warning(t("campaigns.abort_ask", waiting=row["waiting"], n=_touched(row)), icon=":material/warning:")
+        st.warning(
+            t("campaigns.abort_ask", waiting=f.number(row["waiting"], viewer.language), n=_touched(row)),
+            icon=":material/warning:",
+        )
         with st.container(horizontal=True, vertical_alignment="bottom"):
             typed = st.text_input(t("campaigns.start_count"), key="typed_abort", live="400ms").strip()
             sure = typed == str(_touched(row))

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from backend.database import Database
 from backend.domain.caller import Caller
-from backend.domain.configuration import check_password, hide_in_call
+from backend.domain.configuration import check_links, check_password, hide_in_call
 from backend.domain.errors import Conflict, NotFound
 from backend.domain.scope import Scope
 from backend.services.chargers import Chargers
@@ -107,9 +107,10 @@ class Commands:
         """Asks `action` of a charger; the same idempotency key gives the same command again.
 
         Raises NotFound (`charger_not_found`), ChargerOffline, Conflict (`idempotency_conflict`), InvalidInput (a
-        password of the wrong form).
+        password of the wrong form, or one that is hidden).
         """
         check_password(action, payload)
+        check_links(payload)
         arguments = {
             "p_charger_id": charger_id,
             "p_action": action,

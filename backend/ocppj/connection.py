@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, NamedTuple, Protocol
 from uuid import uuid4
 
-from backend.domain.configuration import hide_echo, hide_in_answer, hide_in_call
+from backend.domain.configuration import hide_echo, hide_in_answer, hide_in_call, hide_url_passwords
 from backend.domain.errors import DatabaseUnavailable, DomainError
 from backend.domain.quirks import Quirk
 from backend.ocppj import frames
@@ -351,4 +351,5 @@ class Connection:
 
 
 def _text(data: bytes) -> str:
-    return data.decode("utf-8", "replace")
+    """As the log keeps it."""
+    return hide_url_passwords(data.decode("utf-8", "replace"))

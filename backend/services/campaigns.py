@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from backend.database import SYSTEM, Database
 from backend.domain.caller import Caller
+from backend.domain.configuration import check_links, hide_links
 from backend.domain.errors import Conflict, InvalidInput, NotFound
 from backend.domain.scope import Scope
 from backend.services.cpos import Cpos
@@ -72,9 +73,9 @@ class Campaign(Record):
     cpo_id: str = Field(description="CPO whose chargers are meant.")
     name: str = Field(description="Name for people; the commands bear it as the name of who asked.")
     kind: CampaignKind = Field(description="What is done.")
-    parameters: dict[str, Any] = Field(
-        description="`configuration_template`: `template_id`. `firmware_update`: `firmware_file_id`, or `location` and "
-        "`version`. `password_rotation`: none."
+    parameters: Annotated[dict[str, Any], AfterValidator(hide_links)] = Field(
+        description="`configuration_template`: `template_id`. `firmware_update`: `firmware_file_id`, or `location` "
+        "(its password hidden) and `version`. `password_rotation`: none."
     )
     filter: CampaignFilter = Field(description="Which chargers are meant.")
     canary_size: int = Field(
@@ -271,3 +272,4 @@ def _check_parameters(kind: CampaignKind, parameters: Mapping[str, str]) -> None
         ways = " or ".join(", ".join(sorted(way)) or "none" for way in PARAMETERS[kind])
         detail = f"A campaign of kind {kind} takes these parameters: {ways}."
         raise InvalidInput(detail, members=[("parameters", detail)])
+    check_links(parameters)

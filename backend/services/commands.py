@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from backend.database import Database
 from backend.domain.caller import Caller
-from backend.domain.configuration import check_password, check_profile, hide_in_call
+from backend.domain.configuration import check_links, check_password, check_profile, hide_in_call
 from backend.domain.errors import Conflict, NotFound
 from backend.domain.scope import Scope
 from backend.services.chargers import Chargers
@@ -107,10 +107,11 @@ class Commands:
         """Asks `action` of a charger; the same idempotency key gives the same command again.
 
         Raises NotFound (`charger_not_found`), ChargerOffline, Conflict (`idempotency_conflict`), InvalidInput (a
-        password of the wrong form; a security profile, which `Security.raise_profile` raises).
+        password of the wrong form, or one that is hidden; a security profile, which `Security.raise_profile` raises).
         """
         check_password(action, payload)
         check_profile(action, payload)
+        check_links(payload)
         arguments = {
             "p_charger_id": charger_id,
             "p_action": action,

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from backend.database import Database
 from backend.domain.caller import Caller
+from backend.domain.configuration import check_links
 from backend.services.commands import Delivery
 from backend.services.records import Record
 
@@ -28,8 +29,9 @@ async def create_job(
 ) -> str:  # fmt: skip
     """Command, job and link in one transaction; returns the job's id. The same idempotency key gives the same job.
 
-    Raises NotFound, ChargerOffline, Conflict (`idempotency_conflict`).
+    Raises NotFound, ChargerOffline, Conflict (`idempotency_conflict`), InvalidInput (a hidden password in a URL).
     """
+    check_links(payload)
     arguments = {
         "p_charger_id": charger_id,
         "p_action": action,

@@ -16,6 +16,7 @@ from uuid import uuid4
 import msgspec
 
 from backend.database import SYSTEM, Database
+from backend.domain.configuration import hide_url_passwords
 from backend.domain.errors import DomainError
 from backend.domain.json_text import storable
 from backend.domain.masking import Mask
@@ -72,7 +73,7 @@ class QuirkBook:
     def _shown(self, example: str) -> str:
         """Masked and storable, whatever a charger put into it."""
         text = example[:_LOOKED_AT].replace("\0", "\ufffd").encode("utf-8", "replace").decode()
-        return self._mask.frame(text)[:LONGEST_EXAMPLE]
+        return hide_url_passwords(self._mask.frame(text))[:LONGEST_EXAMPLE]
 
     def connected(self, charger_id: str, at: datetime) -> None:
         """A socket opened: what was said before it may come late."""

@@ -13,6 +13,8 @@ from backend.database import Scope
 from backend.domain.caller import Caller
 from backend.services.commands import Delivery
 from backend.services.directory import build_directory
+from backend.services.firmware import Update
+from backend.services.log_jobs import LogKind, LogRequest
 from tests.flows.raw import RawCharger, basic
 from tests.flows.running import CHARGER, CPO, Running
 
@@ -170,3 +172,47 @@ async def test_a_charger_that_tells_back_what_it_was_given_gave_it_away(
 
     assert token not in kept
     assert KEY.hex() not in " ".join(row["payload"] for row in logged)
+
+
+FTP, FTP_SHOWN = "ftp://user:s3cr3t-word@files.test/up", "ftp://user:***@files.test/up"
+KEPT = (
+    "commands", "ocpp_messages", "firmware_jobs", "log_jobs", "audit_log", "charger_configuration",
+    "configuration_changes", "charger_quirks",
+)  # fmt: skip
+
+
+async def test_the_password_of_a_link_stood_in_the_log_and_in_commands(platform: Running, charger: RawCharger) -> None:
+    services = build_directory(platform.database, "a secret of the tests, long enough")
+    await platform.until("select 1 from public.connections where disconnected_at is null")
+    job = await services.log_jobs.start(CALLER, CHARGER, LogRequest(LogKind.DIAGNOSTICS, location=FTP), Delivery())
+    message_id, asked = await charger.asked("GetDiagnostics")
+    before = await services.commands.get(CALLER.scope, job.command_id or "")
+    words = "cannot reach " + FTP.replace("/", "\\/")
+    await charger.send(f'[4,"{message_id}","InternalError","{words}",{{"a":"{FTP}"}}]')
+    after = await platform.command(before.id, "status = 'failed'")
+    update = await services.firmware.start(CALLER, CHARGER, Update(location=FTP), Delivery())
+    message_id, moved = await charger.asked("UpdateFirmware")
+    await charger.reply(message_id, {})
+    for action, payload, answer in (
+        ("ChangeConfiguration", {"key": "UploadUrl", "value": FTP}, {"status": "Accepted"}),
+        ("GetConfiguration", {}, {"configurationKey": [{"key": "UploadUrl", "readonly": False, "value": FTP}]}),
+    ):
+        command = await platform.ask(action, payload, queue=True)
+        message_id, _ = await charger.asked(action)
+        await charger.reply(message_id, answer)
+        await platform.command(command, "status = 'accepted'")
+    await charger.call("DataTransfer", {"vendorId": "V", "data": json.dumps({"to": FTP})})
+    parameters = {"location": FTP, "version": "2"}
+    values = {"name": "C", "kind": "firmware_update", "parameters": parameters, "filter": {}, "wave_size": 1}
+    made = await services.campaigns.create(CALLER, values, CPO)
+    await platform.until("select 1 as n from public.ocpp_messages where action = 'DataTransfer' limit 1")
+
+    assert asked["location"] == moved["location"] == FTP  # the wire keeps it
+    assert {before.payload["location"], job.location, update.location, made.parameters["location"]} == {FTP_SHOWN}
+    assert after["error_description"] == f"cannot reach {FTP_SHOWN}"
+    for table in KEPT:
+        rows = await platform.rows(f"select to_jsonb(t)::text as t from public.{table} t")  # noqa: S608
+        assert [row for row in rows if "s3cr3t" in row["t"]] == [], table
+    assert "***@files" in str(await platform.rows("select after from public.audit_log where object_type = 'campaign'"))
+    known = await platform.row("select value from public.charger_configuration where key = 'UploadUrl'")
+    assert known == {"value": FTP_SHOWN}

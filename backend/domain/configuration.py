@@ -1,6 +1,6 @@
-"""Secrets among what chargers are told: configuration keys (OCPP 1.6 §9, security whitepaper: AuthorizationKey), one-time
-links of ours, passwords in the links of others (ftp://user:password@host/…). And the key that may lock a charger out
-(SecurityProfile).
+"""Secrets among what chargers are told: configuration keys (OCPP 1.6 §9, security whitepaper: AuthorizationKey),
+one-time links of ours, passwords in the links of others (ftp://user:password@host/…). And the key that may lock a
+charger out (SecurityProfile).
 
 They travel to the charger and are kept nowhere: neither with the command nor in the message log. A new password that
 the platform makes is not even known before it leaves: the command asks for it by the value HIDDEN.

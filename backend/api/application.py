@@ -134,6 +134,10 @@ Errors are `application/problem+json` with a stable `code`; what another CPO own
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
+# What any request may meet: input that does not fit, a defect, a database that is away, or slower than one waits.
+_ANY_TIME: Final = (422, 500, 503, 504)
+
+
 def create_app(lifespan: Lifespan | None = None) -> FastAPI:
     """The application. Its services come with `equip`, at the latest in the lifespan."""
     app = FastAPIOffline(  # the documentation page works without the internet
@@ -148,10 +152,11 @@ def create_app(lifespan: Lifespan | None = None) -> FastAPI:
     problems.install(app)
     for router in PUBLIC:
         bounds = [] if router in UNBOUND else [Depends(bound_by_address)]
-        app.include_router(router, dependencies=bounds, responses=problems.responses(422, 500))
+        answers = problems.responses(*_ANY_TIME, *([429] if bounds else []))
+        app.include_router(router, dependencies=bounds, responses=answers)
     for routers, who in ((ENROLLING, identify_enrolling), ((*GUARDED, *FORMER), identify)):
         for router in routers:  # one place asks who calls, so no route can forget it
-            answers = problems.responses(401, 403, 422, 429, 500)
+            answers = problems.responses(401, 403, 429, *_ANY_TIME)
             app.include_router(router, dependencies=[Depends(who)], responses=answers)
     app.add_middleware(Timely)
     app.add_middleware(Crossing)
@@ -172,11 +177,11 @@ def _operation_id(route: APIRoute) -> str:
 
 
 def _add_body_problems(document: dict[str, Any]) -> None:
-    """Whatever takes a body may find it unreadable or too large."""
+    """Whatever takes a body may find it unreadable, too slow or too large."""
     for operations in document["paths"].values():
         for operation in operations.values():
             if "requestBody" in operation:
-                operation["responses"] |= {str(k): v for k, v in problems.responses(400, 413).items()}
+                operation["responses"] |= {str(k): v for k, v in problems.responses(400, 408, 413).items()}
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

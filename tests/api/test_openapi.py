@@ -98,6 +98,14 @@ def test_every_answer_has_a_schema_and_every_error_is_a_problem(document: dict[s
             assert answer["content"][kind]["schema"], (name, status)
 
 
+def test_what_any_request_may_meet_is_declared_everywhere(document: dict[str, Any]) -> None:
+    for name, operation in _operations(document):
+        told = set(operation["responses"])
+        assert {"422", "500", "503", "504"} <= told, name
+        assert "requestBody" not in operation or {"408", "413"} <= told, name
+        assert "429" in told or "/health" in name or "/ready" in name or "/files/" in name, name
+
+
 def test_the_paths_of_the_first_edition_are_there(document: dict[str, Any]) -> None:
     first = {
         "/api/chargers": {"get", "post"},

@@ -10,6 +10,7 @@ import pytest
 
 from backend.api.actions import ACTIONS
 from backend.database import SYSTEM
+from backend.domain.configuration import hide_links
 from tests.api.conftest import World
 
 START = "/api/client/remote-start"
@@ -224,7 +225,10 @@ async def test_what_is_sent_is_what_goes_on_the_wire(
 ) -> None:
     reply = await client.post(f"/api/chargers/{world.own.charger_id}/commands/{action}", json=payload)
     assert reply.status_code == 202, reply.text
-    assert (reply.json()["command"]["action"], reply.json()["command"]["payload"]) == (action, payload)
+    command = reply.json()["command"]
+    assert (command["action"], command["payload"]) == (action, hide_links(payload))
+    [waiting] = await world.database.select("commands", scope=SYSTEM, where=[("id", "eq", command["id"])])
+    assert waiting["payload"] == payload
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,7 @@ def send(viewer: Viewer, charger_id: str, wanted: dict[str, str]) -> None:
         sent.append(key)
         if not outcomes.attempt("changes", ask, t("config.sent", keys=plain(", ".join(sent))), about=key, keyed=True):
             break
-        deeds.answered(f"change_{key}")
+        deeds.answered(deed)
         del wanted[key]
     st.rerun()
 

@@ -99,17 +99,28 @@ def dialog(deed: Deed) -> None:
 
 
 def send(viewer: Viewer, deed: Deed) -> bool:
-    """Sends it under its own idempotency key; False when it was refused or the API is down."""
-    return _done(viewer, deed) is True
+    """Sends it under its own idempotency key; False when it was refused or the API is down, which is said."""
+    keyed = deed.name not in _WITHOUT_KEY
+    try:
+        viewer.api.call(
+            deed.method, deed.path, body=deed.body, headers={"Idempotency-Key": deed.key} if keyed else None
+        )
+    except ApiDown:
+        st.error(t("api.down.change" if keyed else "api.down.look"), icon=":material/cloud_off:")
+        return False
+    except ApiRefused as refusal:
+        answered(deed)
+        failed(refusal)
+        return False
+    answered(deed)
+    desk.forget()
+    return True
 
 
 def send_form(viewer: Viewer, form: str, wish: Any, make: Callable[[], Deed]) -> bool:
     """Sends what a form asks for, as `send` does. Until an answer comes, a press with the same `wish` is the same
     deed."""
-    done = _done(viewer, latched(form, wish, make))
-    if done is not None:
-        answered(form)
-    return done is True
+    return send(viewer, latched(form, wish, make))
 
 
 def latched(form: str, wish: Any, make: Callable[[], Deed]) -> Deed:
@@ -124,26 +135,11 @@ def latched(form: str, wish: Any, make: Callable[[], Deed]) -> Deed:
     return kept[1]
 
 
-def answered(form: str) -> None:
-    """The next press is a deed of its own."""
-    st.session_state.get(_UNANSWERED, {}).pop(form, None)
-
-
-def _done(viewer: Viewer, deed: Deed) -> bool | None:
-    """Whether the API did it; None when no answer came. What was not done is said."""
-    keyed = deed.name not in _WITHOUT_KEY
-    try:
-        viewer.api.call(
-            deed.method, deed.path, body=deed.body, headers={"Idempotency-Key": deed.key} if keyed else None
-        )
-    except ApiDown:
-        st.error(t("api.down.change" if keyed else "api.down.look"), icon=":material/cloud_off:")
-        return None
-    except ApiRefused as refusal:
-        failed(refusal)
-        return False
-    desk.forget()
-    return True
+def answered(deed: Deed) -> None:
+    """The next press of its form is a deed of its own."""
+    waiting: dict[str, tuple[Any, Deed, float]] = st.session_state.get(_UNANSWERED, {})
+    for form in [form for form, kept in waiting.items() if kept[1].key == deed.key]:
+        del waiting[form]
 
 
 def grid(place: str, columns: tuple[str, ...], rows: list[Markup]) -> Markup:

@@ -182,7 +182,8 @@ def _update_form(viewer: Viewer, charger: Row, *, locked: bool) -> None:
         return
     body = {"firmware_file_id": choice} if choice else {"location": location}
     what = names[choice] if choice else location
-    deeds.ask(Deed("update_firmware", what, "POST", path, body, _concerned(viewer, charger)))
+    update = partial(Deed, "update_firmware", what, "POST", path, body, _concerned(viewer, charger))
+    deeds.ask(deeds.latched("update", (path, body), update))
 
 
 def _concerned(viewer: Viewer, charger: Row) -> tuple[tuple[str, str], ...]:

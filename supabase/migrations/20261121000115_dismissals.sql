@@ -62,7 +62,7 @@ begin
           and t.not_after between now() and now() + make_interval(days => p_renewal_days)
           and (t.renewal_asked_at is null or t.renewal_asked_at < now() - interval '1 day')
           and not exists (select from public.certificates n where n.charger_id = t.charger_id and n.kind = t.kind
-                          and n.state in ('issued', 'installed') and n.not_after > t.not_after)
+                          and (n.state = 'installed' or private.may_be_confirmed(n)) and n.not_after > t.not_after)
         returning t.id, t.charger_id
     loop
         perform public.enqueue_command(r.charger_id, 'ExtendedTriggerMessage',

@@ -87,6 +87,7 @@ def test_a_draft_that_touches_nobody_says_so_and_asks_for_no_number(
     told = {"Tidak ada pengisi daya yang cocok dengan saringan ini": {"vendor": "no such vendor*"},
             "Tidak ada pengisi daya yang akan diubah": {"charger_ids": identities}}  # fmt: skip
     body = {"name": "Nobody", "kind": "password_rotation", "parameters": {}, "wave_size": 2}
+    run_sync(execute(nation.dsn, "update public.chargers set password_hash = null where not discovered"))
     for expected, filter_ in told.items():
         made = nation.post(ADMIN, "/api/campaigns", {**body, "filter": filter_})
         app = room(ADMIN, "campaigns", campaign=made["id"]).run()
@@ -132,7 +133,7 @@ def test_older_campaigns_follow_and_all_of_them_are_in_the_file(room: Room, nati
         nation.post(ADMIN, "/api/campaigns", {**body, "name": f"One of many {n:02}"})
     app = room(ADMIN, "campaigns").run()
     assert "One of many 50" in words(app) and "One of many 00" not in words(app)
-    assert [node.proto.label for node in app.get("download_button")] == ["Ekspor sebagai CSV"]
+    assert app.button(key="make_campaigns").label == "Ekspor sebagai CSV"
     app.button(key="campaigns_older").click().run()
     assert "One of many 00" in words(app)
 

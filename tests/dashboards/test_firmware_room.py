@@ -191,7 +191,7 @@ def test_a_log_is_asked_for_and_downloaded(room: Room, nation: Nation) -> None:
     app = room(OPERATOR, "firmware", charger=charger).run()
 
     assert "sec.log · 2,0 KiB" in everything(app)
-    assert "sec.log" in [node.proto.label for node in app.get("download_button")]
+    assert "sec.log" in [button.label for button in app.button]
 
 
 def test_upload_without_a_file_did_nothing_and_said_nothing(room: Room) -> None:

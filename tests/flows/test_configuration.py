@@ -164,8 +164,10 @@ async def left_while_asked(platform: Running, charger: RawCharger, action: str) 
     """The charger hears a command of the pass and its socket ends before it answers."""
     await charger.asked(action)
     charger.connection.transport.abort()
-    await platform.until("select 1 from public.commands where status = 'timed_out'")
+    await platform.until("select 1 from public.commands where status = 'timed_out' limit 1")
     await platform.until("select 1 from public.connections where disconnected_at is not null")
+    # What was claimed just as it left was not sent, and waits again.
+    await platform.until("select 1 as settled where not exists (select from public.commands where status = 'sent')")
 
 
 @pytest.mark.parametrize("killed", [True, False])

@@ -46,7 +46,7 @@ Handler = Callable[["Connection", Any, datetime], Answer | Once | Coroutine[Any,
 
 
 class CallFailed(Exception):
-    """Our CALL got a CALLERROR with this `code`, which may be any text; or one of the following befell it."""
+    """Our CALL got a CALLERROR with this `code`, which may be any text, or no answer (`Unanswered`)."""
 
     def __init__(self, code: str, description: str = "") -> None:
         super().__init__(f"{code}: {description}")
@@ -58,11 +58,8 @@ class Unanswered(CallFailed):
     """The call left, and the charger may have done it: who takes that for a no believes that nothing has changed."""
 
 
-class NotConnected(CallFailed):
+class NotConnected(Exception):
     """The call was never sent."""
-
-    def __init__(self) -> None:
-        super().__init__("NotConnected", "The charger is not connected.")
 
 
 class Dialect(Protocol):
@@ -186,7 +183,7 @@ class Connection:
     # -- our calls
 
     async def call(self, action: str, payload: dict[str, Any], timeout_s: float) -> dict[str, Any]:
-        """Asks the charger; returns the payload of its answer. Raises CallFailed."""
+        """Asks the charger; returns the payload of its answer. Raises CallFailed, NotConnected."""
         self._asking = self._asking or asyncio.Lock()
         async with self._asking:
             if self.is_going:

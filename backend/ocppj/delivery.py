@@ -126,8 +126,6 @@ class Delivery:
         try:
             await self._prepare(claim, payload)
             answer = await connection.call(claim.action, payload, self._call_timeout_s)
-        except NotConnected:
-            raise
         except CallFailed as failure:
             status = "timed_out" if isinstance(failure, Unanswered) else "failed"
             return Outcome(status, None, failure.code, failure.description)

@@ -75,17 +75,20 @@ def offer(
     )
 
 
-def of_list(viewer: Viewer, path: str, wanted: Mapping[str, Any], columns: Sequence[str], name: str) -> None:
-    """Offers a list of the API beyond the page on the screen; `wanted` are its filters."""
+def of_list(
+    viewer: Viewer, path: str, wanted: Mapping[str, Any], columns: Sequence[str], name: str, words: str = "csv.whole"
+) -> None:
+    """Offers a list of the API beyond the page on the screen, up to LIST_CAP rows; `wanted` are its filters. `words`:
+    the label's text, beside which stands that of the help."""
     offer(
         viewer,
         name,
-        t("csv.whole"),
+        t(words),
         lambda: csv_bytes(viewer.api.pages(path, LIST_CAP, **wanted)[0], columns),
         of=(path, *sorted(wanted.items(), key=str)),
         name=stamped(f"uniev-{name}", "csv"),
         mime="text/csv",
-        help=t("csv.whole_help", n=number(LIST_CAP, viewer.language)),
+        help=t(f"{words}_help", n=number(LIST_CAP, viewer.language)),
     )
 
 

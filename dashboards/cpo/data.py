@@ -9,7 +9,6 @@ from dashboards.common.viewer import Viewer
 
 Row = dict[str, Any]
 LIST_CAP = 1_000
-EXPORT_CAP = 10_000
 
 
 def overview(viewer: Viewer) -> Answer:
@@ -52,11 +51,6 @@ def in_state(viewer: Viewer, state: str, limit: int) -> Answer:
     return read(viewer, "/api/connectors", state=state, limit=limit)
 
 
-def all_connectors(viewer: Viewer, q: str | None, state: str | None) -> list[Row]:
-    """For a file: up to EXPORT_CAP rows as they are now."""
-    return viewer.api.pages("/api/connectors", EXPORT_CAP, q=q, state=state)[0]
-
-
 def session(viewer: Viewer, session_id: str) -> Answer | None:
     return find(viewer, route("sessions", session_id))
 
@@ -65,29 +59,9 @@ def session_page(viewer: Viewer, filters: dict[str, Any], cursor: str | None, li
     return read(viewer, "/api/sessions", **filters, cursor=cursor, limit=limit, count=True)
 
 
-def all_sessions(viewer: Viewer, filters: dict[str, Any]) -> list[Row]:
-    """For a file: up to EXPORT_CAP rows as they are now."""
-    return viewer.api.pages("/api/sessions", EXPORT_CAP, **filters)[0]
-
-
 def reviews(viewer: Viewer, filters: dict[str, Any], limit: int) -> Answer:
     """Sessions that are or were held, with evidence and proposal."""
     return read(viewer, "/api/sessions/reviews", **filters, limit=limit, count=True)
-
-
-def all_reviews(viewer: Viewer, filters: dict[str, Any]) -> list[Row]:
-    """For a file: up to EXPORT_CAP rows as they are now."""
-    return viewer.api.pages("/api/sessions/reviews", EXPORT_CAP, **filters)[0]
-
-
-def all_local_lists(viewer: Viewer) -> list[Row]:
-    """For a file: up to EXPORT_CAP rows as they are now."""
-    return viewer.api.pages("/api/local-lists", EXPORT_CAP)[0]
-
-
-def all_reservations(viewer: Viewer, filters: dict[str, Any]) -> list[Row]:
-    """For a file: up to EXPORT_CAP rows as they are now."""
-    return viewer.api.pages("/api/reservations", EXPORT_CAP, **filters)[0]
 
 
 def id_tokens(viewer: Viewer) -> list[Row]:

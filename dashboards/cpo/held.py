@@ -154,11 +154,15 @@ def _export(viewer: Viewer, wanted: dict[str, Any]) -> None:
         viewer,
         "held",
         t("held.export"),
-        lambda: csv_bytes([evidence.flat(row) for row in data.all_reviews(viewer, wanted)], evidence.CSV_COLUMNS),
+        lambda: csv_bytes([evidence.flat(row) for row in _all(viewer, wanted)], evidence.CSV_COLUMNS),
         of=wanted,
         name=exports.stamped("uniev-held-sessions", "csv"),
         mime="text/csv",
     )
+
+
+def _all(viewer: Viewer, wanted: dict[str, Any]) -> list[dict[str, Any]]:
+    return viewer.api.pages("/api/sessions/reviews", exports.LIST_CAP, **wanted)[0]
 
 
 st.title(t("cpo.held.title"))

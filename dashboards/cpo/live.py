@@ -13,7 +13,7 @@ from dashboards.common.panel import draw, link
 from dashboards.common.status import STATES, counts, word
 from dashboards.common.texts import t
 from dashboards.common.viewer import Viewer, require_viewer
-from dashboards.common.widgets import as_of, crumbs, csv_bytes, empty
+from dashboards.common.widgets import as_of, crumbs, empty
 from dashboards.cpo import data
 from dashboards.cpo.rows import charger_table, station_header
 
@@ -97,17 +97,9 @@ def one_station(viewer: Viewer) -> None:
 
 def export(viewer: Viewer) -> None:
     """Every connector that the filters on the screen leave."""
-    wanted = filters()
-    exports.offer(
-        viewer,
-        "connectors",
-        t("live.export"),
-        lambda: csv_bytes(data.all_connectors(viewer, *wanted), CSV_COLUMNS),
-        of=wanted,
-        name=exports.stamped("uniev-connectors", "csv"),
-        mime="text/csv",
-        help=t("live.export_help", n=f.number(data.EXPORT_CAP, viewer.language)),
-    )
+    q, state = filters()
+    wanted = {"q": q, "state": state}
+    exports.of_list(viewer, "/api/connectors", wanted, CSV_COLUMNS, "connectors", "live.export")
 
 
 if param("station"):

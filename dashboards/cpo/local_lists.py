@@ -15,7 +15,7 @@ from dashboards.common.panel import ago, draw, link
 from dashboards.common.places import charger_picker
 from dashboards.common.texts import known, t
 from dashboards.common.viewer import Viewer, require_viewer
-from dashboards.common.widgets import as_of, csv_bytes, empty, line
+from dashboards.common.widgets import as_of, empty, line
 from dashboards.cpo import data, deeds
 from dashboards.cpo.deeds import Deed, Row
 
@@ -175,15 +175,7 @@ def _set_rule(viewer: Viewer, name: str) -> None:
 
 def export(viewer: Viewer) -> None:
     """All lists, whatever page is open."""
-    exports.offer(
-        viewer,
-        "lists",
-        t("lists.export"),
-        lambda: csv_bytes(data.all_local_lists(viewer), CSV_COLUMNS),
-        name=exports.stamped("uniev-local-lists", "csv"),
-        mime="text/csv",
-        help=t("lists.export_help", n=f.number(data.EXPORT_CAP, viewer.language)),
-    )
+    exports.of_list(viewer, "/api/local-lists", {}, CSV_COLUMNS, "local-lists", "lists.export")
 
 
 deeds.ask_if_pressed()

@@ -16,7 +16,7 @@ from dashboards.common.panel import draw, link
 from dashboards.common.places import charger_picker
 from dashboards.common.texts import known, t
 from dashboards.common.viewer import Viewer, require_viewer
-from dashboards.common.widgets import as_of, csv_bytes, empty, line
+from dashboards.common.widgets import as_of, empty, line
 from dashboards.cpo import data, deeds
 from dashboards.cpo.deeds import Deed, Row
 
@@ -165,17 +165,7 @@ def _other(row: Row) -> Markup:
 
 def export(viewer: Viewer) -> None:
     """What the filter leaves, of all pages; the filter is that of the moment the button was drawn."""
-    wanted = filters()
-    exports.offer(
-        viewer,
-        "reservations",
-        t("reservations.export"),
-        lambda: csv_bytes(data.all_reservations(viewer, wanted), CSV_COLUMNS),
-        of=wanted,
-        name=exports.stamped("uniev-reservations", "csv"),
-        mime="text/csv",
-        help=t("reservations.export_help", n=f.number(data.EXPORT_CAP, viewer.language)),
-    )
+    exports.of_list(viewer, "/api/reservations", filters(), CSV_COLUMNS, "reservations", "reservations.export")
 
 
 deeds.ask_if_pressed()

@@ -14,7 +14,7 @@ from dashboards.common.panel import draw, link
 from dashboards.common.places import station_picker
 from dashboards.common.texts import t
 from dashboards.common.viewer import Viewer, require_viewer
-from dashboards.common.widgets import as_of, csv_bytes, empty, line, table
+from dashboards.common.widgets import as_of, empty, line, table
 from dashboards.cpo import data
 
 PAGE_ROWS = 25
@@ -98,17 +98,7 @@ def _row(row: data.Row, viewer: Viewer) -> Markup:
 
 def export(viewer: Viewer) -> None:
     """Every session that the filters on the screen leave."""
-    wanted = filters()
-    exports.offer(
-        viewer,
-        "sessions",
-        t("sessions.export"),
-        lambda: csv_bytes(data.all_sessions(viewer, wanted), CSV_COLUMNS),
-        of=wanted,
-        name=exports.stamped("uniev-sessions", "csv"),
-        mime="text/csv",
-        help=t("sessions.export_help", n=f.number(data.EXPORT_CAP, viewer.language)),
-    )
+    exports.of_list(viewer, "/api/sessions", filters(), CSV_COLUMNS, "sessions", "sessions.export")
 
 
 st.title(t("cpo.sessions.title"))

@@ -47,7 +47,8 @@ $$;
 revoke execute on function public.changed_credentials(timestamptz) from public;
 grant execute on function public.changed_credentials(timestamptz) to service_role;
 
--- As before, and forgets changes that every server has heard of.
+-- As before, but of the certificates that are not confirmed only those that still may be (migration 110) count as a
+-- renewal; and it forgets changes that every server has heard of.
 create or replace function public.keep_security(p_renewal_days integer, p_profile_s integer) returns integer
 language plpgsql set search_path = '' as $$
 declare

@@ -35,6 +35,7 @@ QUICK = {
     "storm": 300,
     "few": 50,
     "calm_s": 4.0,
+    "storms": 1,
     "tls_each": 10,
 }
 PLANS = {"town": Plan(), "nation": phases.NATION}

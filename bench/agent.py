@@ -10,12 +10,20 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Self
 
-from bench.measure import Cores
+from bench.measure import Cores, pin
 from bench.servers import ROOT
 
 
 class LoadFailed(Exception):
     """The load generator could not carry out an order; the text says why."""
+
+
+def _live_on_leftovers(pid: int, cores: Cores) -> None:
+    if hasattr(os, "sched_setscheduler"):  # a low priority (nice) would still be served first now and then
+        os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
+    else:
+        os.setpriority(os.PRIO_PROCESS, pid, 19)
+    pin([pid], cores.server | cores.rest)
 
 
 class Agent:
@@ -32,8 +40,8 @@ class Agent:
     @classmethod
     @contextlib.asynccontextmanager
     async def started(cls, cores: Cores, *, yields: bool = False) -> AsyncIterator[Self]:
-        """A load generator on the cores that are not the server's; ended on the way out. `yields`: whoever else wants
-        a core there gets it first."""
+        """A load generator on the cores that are not the server's; ended on the way out. `yields`: on any core, as
+        long as nobody else wants it."""
         with cores.starting_on(cores.rest):
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -45,7 +53,7 @@ class Agent:
                 start_new_session=True,
             )
         if yields:
-            os.setpriority(os.PRIO_PROCESS, process.pid, 19)
+            _live_on_leftovers(process.pid, cores)
         try:
             yield cls(process)
         finally:

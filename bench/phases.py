@@ -7,8 +7,9 @@ import contextlib
 import os
 from collections import Counter
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
+from statistics import median
 from typing import Any
 
 import psutil
@@ -53,6 +54,7 @@ class Plan:
     storm: int = 2000
     few: int = 500
     calm_s: float = 8.0
+    storms: int = 3
     tls_each: int = 500
     tls_storm: int = 1000
 
@@ -267,44 +269,71 @@ async def commands(target: Target, cores: Cores, plan: Plan) -> Figures:
 
 
 async def calm(target: Target, cores: Cores, plan: Plan) -> Figures:
-    """The same remote starts twice in one run: in quiet, and while all other chargers connect at once. Those have
-    processors of their own in the field: here they take what the API and the database leave."""
+    """The same remote starts in quiet, and while all other chargers connect at once. Those have processors of their own
+    in the field: here they take what those who are measured leave of any core."""
     async with (
         _under_load(target, cores, plan, plan.compression, with_api=True) as (running, agent),
         Agent.started(cores, yields=True) as crowd,
     ):
         await crowd.order("fleet", url=running.url, compression=True)
-        quiet, stormy, storm, problems = await calm_and_storm(running, agent, crowd, plan, plan.storm)
-    quiet_ms, stormy_ms = quiet["on_wire"]["p99_ms"], stormy["on_wire"]["p99_ms"]
+        weather = await _calm_and_storms(running, agent, crowd, plan, plan.storm)
+    quiet_ms, stormy_ms, slowdown = weather.slowdown()
     return {
-        "calm_problems": problems,
+        "calm_problems": weather.problems,
         "remote_start_p99_ms": quiet_ms,
         "storm_start_p99_ms": stormy_ms,
-        "storm_slowdown": stormy_ms / quiet_ms,
-        "remote_start_lost": _starts_lost(quiet) + _starts_lost(stormy),
-        "calm": {"quiet": quiet, "stormy": stormy, "storm": storm},
+        "storm_slowdown": slowdown,
+        "remote_start_lost": weather.starts_lost(),
+        "calm": weather.report(),
     }
 
 
-async def calm_and_storm(
-    running: Running, agent: Agent, crowd: Agent, plan: Plan, count: int
-) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any], list[str]]:
-    """Remote starts to the agent's chargers in quiet and while `count` of the crowd connect at once: the reports of
-    both, that of the storm, and what went wrong."""
+@dataclass(slots=True)
+class Weather:
+    """Remote starts in quiet and in a storm, turn about, and those storms: the load generator's reports."""
+
+    quiet: list[dict[str, Any]] = field(default_factory=list)
+    stormy: list[dict[str, Any]] = field(default_factory=list)
+    storm: list[dict[str, Any]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def slowdown(self) -> tuple[float, float, float]:
+        """The p99 (ms) in quiet and in storms, and how many times as long a storm takes as the quiet before it. The
+        median of the turns, since something else on the machine may disturb one of them."""
+        pairs = [(q["on_wire"]["p99_ms"], s["on_wire"]["p99_ms"]) for q, s in zip(self.quiet, self.stormy, strict=True)]
+        return median(q for q, _ in pairs), median(s for _, s in pairs), median(s / q for q, s in pairs)
+
+    def starts_lost(self) -> int:
+        """Of all turns."""
+        return sum(map(_starts_lost, [*self.quiet, *self.stormy]))
+
+    def report(self) -> dict[str, Any]:
+        """As it is saved."""
+        return {"quiet": self.quiet, "stormy": self.stormy, "storm": self.storm}
+
+
+async def _calm_and_storms(running: Running, agent: Agent, crowd: Agent, plan: Plan, count: int) -> Weather:
+    """Remote starts to the agent's chargers in quiet and while `count` of the crowd connect at once, `plan.storms`
+    times."""
+    weather = Weather()
     connected = await _connect(agent, plan.crowd, plan.command_chargers, plan.connect_rate)
     await agent.order("sessions", rate=plan.connect_rate, timeout_s=TIMEOUT_S)
-    quiet = await _ask_starts(running, agent, plan, plan.calm_s)
-    storms: list[asyncio.Task[dict[str, Any]]] = []
+    for turn in range(plan.storms):
+        if turn:
+            await asyncio.sleep(plan.settle_s)
+        storms: list[asyncio.Task[dict[str, Any]]] = []
 
-    def begins(event: str) -> None:
-        if event == "begin":
-            storms.append(asyncio.create_task(_connect(crowd, 0, count, 0)))
+        def begins(event: str, storms: list[asyncio.Task[dict[str, Any]]] = storms) -> None:
+            if event == "begin":
+                storms.append(asyncio.create_task(_connect(crowd, 0, count, 0)))
 
-    stormy = await _ask_starts(running, agent, plan, plan.calm_s, on_event=begins)
-    storm = await storms[0]
-    await crowd.order("close", timeout_s=5.0)
-    problems = _problems(running, connected["errors"], storm["errors"], quiet["errors"], stormy["errors"])
-    return quiet, stormy, storm, problems
+        weather.quiet.append(await _ask_starts(running, agent, plan, plan.calm_s))
+        weather.stormy.append(await _ask_starts(running, agent, plan, plan.calm_s, on_event=begins))
+        weather.storm.append(await storms[0])
+        await crowd.order("close", timeout_s=5.0)
+    reports = [connected, *weather.quiet, *weather.stormy, *weather.storm]
+    weather.problems = _problems(running, *(report["errors"] for report in reports))
+    return weather
 
 
 async def tls(target: Target, cores: Cores, plan: Plan) -> Figures:
@@ -328,15 +357,17 @@ async def tls(target: Target, cores: Cores, plan: Plan) -> Figures:
         await agent.order("fleet", url=running.url, compression=False)
         await crowd.order("fleet", url=running.tls_url, compression=False)
         count = min(plan.tls_storm, plan.crowd)
-        quiet, stormy, storm, problems = await calm_and_storm(running, agent, crowd, plan, count)
+        weather = await _calm_and_storms(running, agent, crowd, plan, count)
         await agent.order("close", timeout_s=5.0)
+    _, stormy_ms, slowdown = weather.slowdown()
+    storms = weather.storm
     return {
-        "tls_problems": problems,
+        "tls_problems": weather.problems,
         "plain_connection_ms": costs["plain"],
         **{f"tls_{kind}_ms": costs[kind] - costs["plain"] for kind in TLS_SUITES},
-        "tls_storm_s": storm["seconds"],
-        "tls_storm_lost": count - storm["accepted"] + _starts_lost(quiet) + _starts_lost(stormy),
-        "tls_storm_start_p99_ms": stormy["on_wire"]["p99_ms"],
-        "tls_storm_slowdown": stormy["on_wire"]["p99_ms"] / quiet["on_wire"]["p99_ms"],
-        "tls": {"costs_ms": costs, "quiet": quiet, "stormy": stormy, "storm": storm},
+        "tls_storm_s": median(storm["seconds"] for storm in storms),
+        "tls_storm_lost": sum(count - storm["accepted"] for storm in storms) + weather.starts_lost(),
+        "tls_storm_start_p99_ms": stormy_ms,
+        "tls_storm_slowdown": slowdown,
+        "tls": {"costs_ms": costs, **weather.report()},
     }

@@ -42,7 +42,8 @@ class Delivery:
         self._registry = registry
         self._call_timeout_s = call_timeout_s
         self._news = asyncio.Event()
-        self._busy: dict[str, asyncio.Task[None]] = {}
+        self._busy: dict[str, asyncio.Task[bool]] = {}
+        self._asked_again: set[str] = set()  # of the busy: whose next command announced itself meanwhile
         self._listening = False
         self._claiming = False
 
@@ -52,7 +53,8 @@ class Delivery:
         return self._claiming or self._news.is_set()
 
     def wake(self, charger_id: str = "") -> None:
-        """There may be something to send (a new command, a charger that connected)."""
+        """There may be something to send to this charger (a new command, or it connected); "": to any."""
+        self._asked_again.update([charger_id] if charger_id in self._busy else [] if charger_id else self._busy)
         self._news.set()
 
     async def run(self) -> None:
@@ -92,11 +94,15 @@ class Delivery:
             task.add_done_callback(partial(self._done, claim.charger_id))
         return len(claims)
 
-    def _done(self, charger_id: str, _task: asyncio.Task[None]) -> None:
+    def _done(self, charger_id: str, task: asyncio.Task[bool]) -> None:
         self._busy.pop(charger_id, None)
-        self.wake()  # the charger may have another command waiting
+        asked_again = charger_id in self._asked_again
+        self._asked_again.discard(charger_id)
+        if asked_again or task.cancelled() or task.exception() is not None or task.result():
+            self.wake(charger_id)
 
-    async def _deliver(self, claim: Claim) -> None:
+    async def _deliver(self, claim: Claim) -> bool:
+        """Returns whether another command may wait for that charger."""
         try:
             outcome = await self._ask(claim)
         except NotConnected:
@@ -105,7 +111,8 @@ class Delivery:
         while True:
             try:
                 if outcome is None:
-                    return await self._dispatch.release(claim)
+                    await self._dispatch.release(claim)
+                    return True
                 return await self._dispatch.settle(claim.id, outcome)
             except DatabaseUnavailable as error:
                 log.warning("outcome of command %s not stored yet: %s", claim.id, error.detail)
@@ -113,7 +120,7 @@ class Delivery:
             except DomainError as error:
                 log.warning("the answer to command %s cannot be stored: %s", claim.id, error.detail)
                 if outcome is None or outcome.error_code == "BadAnswer":
-                    return None  # not even that: the clock ends it, and this charger's next command goes on
+                    return True  # not even that: the clock ends it, and this charger's next command goes on
                 outcome = Outcome("failed", None, "BadAnswer", "The charger's answer cannot be stored.")
 
     async def _ask(self, claim: Claim) -> Outcome:

@@ -30,7 +30,9 @@ class Moderation:
 
     While `newcomers()` (how many sockets there ever were) grows, or some are `waiting()` at the door, it does not rest
     either: the loop takes one or two new sockets a pass and the door a few, so a storm would be let in at the pace of
-    the rests, and commands would wait for all of them. While somebody `hurries()`, it only naps.
+    the rests, and commands would wait for all of them. What is to be stored is gathered all the same: small batches
+    cost the database twice as much a row, and it is the database that commands then wait for. While somebody
+    `hurries()`, it only naps.
     """
 
     def __init__(
@@ -69,12 +71,16 @@ class Moderation:
         known = self._newcomers()
         while True:
             rest_s = self.rest_s()
-            if not rest_s or self._waiting() or known != self._newcomers():
-                known = self._newcomers()
+            if not rest_s:
                 self._lane.gather(False)
-                yield _STORM_S if rest_s else _LOOK_AGAIN_S
+                yield _LOOK_AGAIN_S
                 continue
             self._lane.gather(True)
+            if self._waiting() or known != self._newcomers():
+                known = self._newcomers()
+                yield _STORM_S
+                self._lane.commit()
+                continue
             # On purpose on the loop's own thread: everything it serves comes together meanwhile.
             time.sleep(_NAP_S if self._hurries() else rest_s)
             yield 0  # what came is read and handled

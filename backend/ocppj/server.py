@@ -212,13 +212,14 @@ class OcppServer:
     async def _record_connect(self, connection: Connection, proof: Proof, at: datetime) -> None:
         if connection.closed:  # while the database was away
             return
-        await self._intake.connect({
+        awaited = await self._intake.connect({
             "charger_id": connection.charger_id, "connection_id": connection.connection_id, "node": self._nodes.name,
             "protocol": connection.dialect.protocol, "remote_address": connection.socket.remote_address,
             "at": at, "security_profile": proof.profile, "password_hash": proof.password_hash,
             "certificate_id": proof.certificate_id,
         })  # fmt: skip
-        self._delivery.wake()  # commands may have waited for this charger
+        if awaited:
+            self._delivery.wake(connection.charger_id)
 
     def _on_closed(self, connection: Connection) -> None:
         self._registry.remove(connection)

@@ -69,9 +69,9 @@ class Dispatch:
         arguments = {"p_id": claim.id, "p_payload": msgspec.Raw(storable(_encode(claim.payload)))}
         await self._database.call("release_command", arguments, scope=SYSTEM)
 
-    async def settle(self, command_id: str, outcome: Outcome) -> None:
-        """Stores the outcome; a second one changes nothing."""
-        await self._database.call(
+    async def settle(self, command_id: str, outcome: Outcome) -> bool:
+        """Stores the outcome; a second one changes nothing. Returns whether another command waits for that charger."""
+        another: bool = await self._database.call(
             "settle_command",
             {
                 "p_id": command_id,
@@ -83,6 +83,7 @@ class Dispatch:
             },
             scope=SYSTEM,
         )
+        return another
 
 
 def _text(words: str | None) -> str | None:

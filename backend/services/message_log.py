@@ -92,7 +92,9 @@ class MessageLog:
             await self._write()
 
     async def _write(self) -> None:
-        while self._waiting:
+        """Writes what waits now: what comes meanwhile would make many small batches, which cost more."""
+        last = self._written + len(self._waiting)
+        while self._written < last:
             batch, self._waiting = self._waiting[: self._max_batch], self._waiting[self._max_batch :]
             self._written += len(batch)
             self._characters -= sum(len(message.payload) + len(message.answer or "") for message in batch)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -16,7 +17,8 @@ MOST = 15  # rows that one message may read, of all tables that grow
 
 _READ = """
 select sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0))::bigint from pg_stat_xact_user_tables
-where relname in ('sessions', 'connectors', 'id_tokens', 'commands', 'reservations', 'connections')
+where relname in ('sessions', 'connectors', 'id_tokens', 'commands', 'reservations', 'connections', 'chargers',
+                  'charger_keys')
 """
 
 
@@ -78,3 +80,28 @@ async def test_rows_are_found_by_their_keys_however_many_sessions_are_open(store
         read["stops"].append(rows)
 
     assert {kind: max(rows) for kind, rows in read.items() if max(rows) > MOST} == {}
+
+
+async def test_whoever_comes_is_found_by_its_keys_however_many_are_here(dsn: str) -> None:
+    """The plans are made while there is nobody at all, as in the first storm after an installation."""
+    store = await asyncpg.connect(dsn)
+    await store.execute("set role service_role")
+    for kind in ("connects", "gates"):
+        await _told(store, kind, _coming(0))
+    await store.execute("reset role")
+    await store.execute("insert into public.cpos (id, name) values ($1, 'C')", CPO)
+    chargers = "insert into public.chargers (id, cpo_id) select 'CP-' || n, $1 from generate_series(1, $2::int) n"
+    await store.execute(chargers, CPO, CHARGERS)
+    await store.execute("set role service_role")
+    read: dict[str, list[int]] = {"gates": [], "connects": []}
+    for number in range(1, CHARGERS + 1):
+        for kind, rows in read.items():
+            rows.append((await _told(store, kind, _coming(number)))[1])
+    await store.close()
+
+    assert {kind: max(rows) for kind, rows in read.items() if max(rows) > MOST} == {}
+
+
+def _coming(number: int) -> dict[str, Any]:
+    return {"charger_id": f"CP-{number}", "connection_id": str(uuid4()), "node": "n", "protocol": "ocpp1.6",
+            "at": "2026-11-21T10:00:00Z", "security_profile": 0}  # fmt: skip

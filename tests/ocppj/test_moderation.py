@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+
+import pytest
 
 from backend.database import DirectDatabase
 from backend.ocppj.moderation import Moderation
@@ -79,16 +82,23 @@ async def arriving(newcomers: list[int]) -> None:
         await asyncio.sleep(0)
 
 
-async def test_those_at_the_door_waited_for_the_rests_once_all_sockets_had_come(database: DirectDatabase) -> None:
+async def test_while_some_wait_at_the_door_nobody_rests_and_what_comes_is_still_gathered(
+    database: DirectDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rests: list[float] = []
     lane = Lane(database)
-    gathered = []
     async with moderated(lane, MANY, waiting=8):
         await lane.submit("tokens", [token(0)])
-        for _ in range(100):
+        before = lane.batches
+        monkeypatch.setattr(time, "sleep", rests.append)
+        asked = []
+        for number in range(40):
+            asked.append(asyncio.ensure_future(lane.submit("tokens", [token(number)])))
             await asyncio.sleep(0)
-            gathered.append(lane._gathers)
+        await asyncio.gather(*asked)
 
-    assert not any(gathered)
+    assert rests == []
+    assert lane.batches - before <= 10
 
 
 async def test_the_end_of_moderation_keeps_nothing_back(database: DirectDatabase) -> None:

@@ -90,11 +90,13 @@ class Intake:
             "discover_charger", {"p_charger_id": charger_id, "p_protocol": protocol}, scope=SYSTEM
         )
 
-    async def connect(self, row: dict[str, Any]) -> None:
+    async def connect(self, row: dict[str, Any]) -> bool:
         """A socket opened: {charger_id, connection_id, node, protocol, remote_address, at, security_profile,
-        password_hash, certificate_id}; the last three are what it proved (`domain.credentials.Proof`)."""
+        password_hash, certificate_id}; the last three are what it proved (`domain.credentials.Proof`). Returns whether
+        commands wait for that charger."""
         self.quirks.connected(row["charger_id"], row["at"])
-        await self._lane.submit("connects", [row])
+        [awaited] = await self._lane.submit("connects", [row])
+        return bool(awaited)
 
     async def disconnect(self, charger_id: str, connection_id: str, at: datetime) -> None:
         """A socket closed; harmless if a newer one has taken its place."""

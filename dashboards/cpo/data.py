@@ -15,10 +15,6 @@ def overview(viewer: Viewer) -> Answer:
     return read(viewer, "/api/analytics/dashboard", stations=False)
 
 
-def alarms(viewer: Viewer, *, open_only: bool) -> Answer:
-    return read(viewer, "/api/alarms", cap=LIST_CAP, open=open_only)
-
-
 def energy_by_day(viewer: Viewer, days: int) -> Answer:
     return read(viewer, "/api/analytics/energy", days=days)
 

@@ -5,7 +5,7 @@ from typing import Any
 import streamlit as st
 from markupsafe import Markup
 
-from dashboards.common import bars, door
+from dashboards.common import alarms, bars, door
 from dashboards.common import formats as f
 from dashboards.common.frame import live
 from dashboards.common.panel import address, draw, link
@@ -27,7 +27,7 @@ def now(viewer: Viewer) -> None:
     if not figures["chargers"]["total"]:
         return empty("overview.empty", key="empty")
     _figures(figures, viewer)
-    _alarms(viewer)
+    alarms.how_many(viewer)
     _held(figures, viewer)
     _states(figures["connectors"], viewer)
     _attention(figures["connectors"], viewer)
@@ -45,13 +45,6 @@ def _figures(figures: dict[str, Any], viewer: Viewer) -> None:
     ]
     for column, (name, value) in zip(st.container(key="tiles").columns(len(tiles)), tiles, strict=True):
         column.metric(t(f"kpi.{name}.label"), value, help=t(f"kpi.{name}.help"), border=True)
-
-
-def _alarms(viewer: Viewer) -> None:
-    """How many alarms are open, when there are any."""
-    count = len(data.alarms(viewer, open_only=True).items)
-    if count:
-        draw(Markup('<p class="alert">{}</p>').format(link("alarms", t("alarm.count", n=count))), "alarms")
 
 
 def _held(figures: dict[str, Any], viewer: Viewer) -> None:

@@ -7,6 +7,7 @@ open_house(
     door.EMSV,
     [
         Room("nation.py", "nation", "analytics:read", ":material/public:"),
+        Room("alarms.py", "alarms", "alarms:read", ":material/notifications:"),
         Room("operators.py", "operators", "cpos:read", ":material/domain:"),
         Room("onboarding.py", "onboarding", "onboarding:read", ":material/handshake:"),
         Room("revenue.py", "revenue", "revenue_shares:read", ":material/percent:"),

@@ -6,7 +6,7 @@ import pydeck as pdk
 import streamlit as st
 from markupsafe import Markup
 
-from dashboards.common import door
+from dashboards.common import alarms, door
 from dashboards.common import formats as f
 from dashboards.common.frame import live
 from dashboards.common.panel import draw, link
@@ -28,6 +28,7 @@ def now(viewer: Viewer) -> None:
     said = answer.data
     draw(as_of(answer), "as_of")
     _figures(said, viewer)
+    alarms.how_many(viewer)
     if not said["chargers"]["total"]:
         return empty("nation.empty", key="empty")
     draw(_states(said["connectors"], viewer), "states")

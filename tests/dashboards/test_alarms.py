@@ -10,19 +10,22 @@ from streamlit.testing.v1 import AppTest
 
 from backend.database import DirectDatabase
 from backend.services.alarms import Alarms, Sighting
-from tests.dashboards.conftest import ADMIN, OTHER_ADMIN, Nation
+from tests.dashboards.conftest import ADMIN, EMSV, NOC, OTHER_ADMIN, Nation
 from tests.support.postgres import run_sync
 from tests.support.rooms import panels, words
 
 Room = Callable[..., AppTest]
 
 
-def raise_alarm(nation: Nation, charger_id: str, kind: str = "flooding", detail: dict[str, Any] | None = None) -> None:
-    """A charger floods, unless it is something else."""
+def raise_alarm(
+    nation: Nation, charger_id: str | None, kind: str = "flooding", detail: dict[str, Any] | None = None,
+    address: str | None = None,
+) -> None:  # fmt: skip
+    """A charger floods, unless it is something else, or somebody without a name at an address."""
 
     async def report() -> None:
         database = await DirectDatabase.open(nation.dsn)
-        sighting = Sighting(kind, charger_id, None, 7, datetime.now(UTC), detail or {"node": "n"}, 300)
+        sighting = Sighting(kind, charger_id, address, 7, datetime.now(UTC), detail or {"node": "n"}, 300)
         await Alarms(database).report([sighting], uuid4())
         await database.close()
 
@@ -59,3 +62,17 @@ def test_a_list_without_alarms_says_so(room: Room) -> None:
     app = room(OTHER_ADMIN, "alarms", state="closed", choose_language="id").run()
     assert not app.exception
     assert "Belum ada alarm yang berakhir" in words(app)
+
+
+def test_the_centre_sees_alarms_of_all_operators_and_of_strangers(room: Room, nation: Nation) -> None:
+    charger = nation.get(ADMIN, "/api/chargers", limit=1)["items"][0]
+    operator = next(row["name"] for row in nation.get(EMSV, "/api/cpos")["items"] if row["id"] == charger["cpo_id"])
+    raise_alarm(nation, charger["id"])
+    raise_alarm(nation, None, "dawdling", address="203.0.113.7")
+
+    assert "alarm terbuka" in words(room(NOC).run())
+    app = room(NOC, "alarms").run()
+    text = words(app)
+    assert not app.exception
+    assert charger["id"] in text and operator in text and "203.0.113.7" in text
+    assert "203.0.113.7" not in words(room(ADMIN, "alarms").run())

@@ -16,6 +16,10 @@ Payloads = list[dict[str, Any]]
 
 MOST_TRIES: Final = 9
 _FIRST_PAUSE_S: Final = 15  # then 30, 60, … : an hour in all
+# Events of a worker that died in the midst of them wait for so long: with the start of another it must stay below 15 s.
+# Of one that is merely slow they are reacted to twice, which reactions bear.
+_LEASE_S: Final = 10
+_BATCH: Final = 500
 
 
 class GivenUp(NamedTuple):
@@ -37,10 +41,8 @@ class Outbox:
     fails is tried again after ever longer pauses, MOST_TRIES times; then it is given up, and an alarm says so.
     """
 
-    def __init__(self, database: Database, *, batch: int = 500, lease_s: int = 30) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._batch = batch
-        self._lease_s = lease_s
         self._reactions: dict[str, Callable[[Payloads], Awaitable[None]]] = {
             "session.started": self._meet_drivers,
             "session.ended": self._refresh_station_days,
@@ -105,7 +107,7 @@ class Outbox:
 
     async def _claim(self) -> list[dict[str, Any]]:
         events: list[dict[str, Any]] = await self._database.call(
-            "claim_outbox", {"p_limit": self._batch, "p_lease_s": self._lease_s}, scope=SYSTEM
+            "claim_outbox", {"p_limit": _BATCH, "p_lease_s": _LEASE_S}, scope=SYSTEM
         )
         return events
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -45,6 +46,29 @@ async def test_an_event_that_nobody_could_react_to_held_up_all_others(database: 
     assert sorted(heard) == [0, 1, 2, 4, 9]
     waiting = await database.select("outbox", scope=SYSTEM, columns="payload", where=[("published_at", "is", None)])
     assert [row["payload"] for row in waiting] == [{"n": 3}]
+
+
+async def test_events_of_a_worker_that_died_in_the_midst_of_them_waited_half_a_minute(
+    database: DirectDatabase, owner: asyncpg.Connection[Any]
+) -> None:
+    await database.insert("outbox", [{"topic": "t", "payload": {}}], scope=SYSTEM, columns="")
+    dead, heir = Outbox(database), Outbox(database)
+    stuck = asyncio.Event()
+
+    async def die(_payloads: Payloads) -> None:
+        stuck.set()
+        await asyncio.Event().wait()
+
+    dead.react("t", die)
+    dying = asyncio.create_task(dead.relay())
+    await stuck.wait()
+    dying.cancel()
+
+    assert await heir.relay() == 0  # it may still be at work
+    left_s = "select extract(epoch from claimed_until - now()) from public.outbox"
+    assert 5 < await owner.fetchval(left_s) <= 10
+    await owner.execute("update public.outbox set claimed_until = now()")
+    assert await heir.relay() == 1
 
 
 async def test_an_event_that_cannot_be_reacted_to_was_tried_for_ever(

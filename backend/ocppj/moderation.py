@@ -17,7 +17,7 @@ from typing import Final
 from backend.services.intake.lane import Lane
 
 _FEW: Final = 500  # up to so many connections are served at once: resting would cost more wakes than it saves
-_REST_PER_CONNECTION_S: Final = 10e-6
+_REST_PER_CONNECTION_S: Final = 15e-6
 _LONGEST_REST_S: Final = 0.045
 _NAP_S: Final = 0.004
 _NAPS: Final = 5  # for a commit, which takes a few milliseconds; a slow one is waited for until the next look

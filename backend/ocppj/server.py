@@ -49,7 +49,7 @@ _SLOTS: Final = 60  # of the wheel that pings
 _SHARES: Final = 12  # of the chargers, whose life signs are stored in turn
 # The kernel doubles it. What a flood may fill at once, and what a peer that does not read may hold.
 _KERNEL_BUFFERS: Final = {SO_RCVBUF: 8 << 10, SO_SNDBUF: 64 << 10}
-_TLS_STEPS: Final = 2  # at once: a signature costs up to a millisecond of a pass of the loop
+_TLS_STEPS: Final = 1  # at once: a signature costs up to a millisecond of a pass of the loop
 _BACKLOG: Final = 4096  # the loop takes one or two a pass; a fuller queue of the kernel would drop handshakes
 
 

@@ -283,7 +283,7 @@ async def calm(target: Target, cores: Cores, plan: Plan) -> Figures:
         "remote_start_p99_ms": quiet_ms,
         "storm_start_p99_ms": stormy_ms,
         "storm_slowdown": slowdown,
-        "remote_start_lost": weather.starts_lost(),
+        "calm_lost": weather.lost(plan.storm),
         "calm": weather.report(),
     }
 
@@ -303,9 +303,10 @@ class Weather:
         pairs = [(q["on_wire"]["p99_ms"], s["on_wire"]["p99_ms"]) for q, s in zip(self.quiet, self.stormy, strict=True)]
         return median(q for q, _ in pairs), median(s for _, s in pairs), median(s / q for q, s in pairs)
 
-    def starts_lost(self) -> int:
-        """Of all turns."""
-        return sum(map(_starts_lost, [*self.quiet, *self.stormy]))
+    def lost(self, count: int) -> int:
+        """Remote starts, and of the `count` chargers of each storm those who did not get in: in all turns."""
+        starts = sum(map(_starts_lost, [*self.quiet, *self.stormy]))
+        return starts + sum(count - int(storm["accepted"]) for storm in self.storm)
 
     def report(self) -> dict[str, Any]:
         """As it is saved."""
@@ -360,13 +361,12 @@ async def tls(target: Target, cores: Cores, plan: Plan) -> Figures:
         weather = await _calm_and_storms(running, agent, crowd, plan, count)
         await agent.order("close", timeout_s=5.0)
     _, stormy_ms, slowdown = weather.slowdown()
-    storms = weather.storm
     return {
         "tls_problems": weather.problems,
         "plain_connection_ms": costs["plain"],
         **{f"tls_{kind}_ms": costs[kind] - costs["plain"] for kind in TLS_SUITES},
-        "tls_storm_s": median(storm["seconds"] for storm in storms),
-        "tls_storm_lost": sum(count - storm["accepted"] for storm in storms) + weather.starts_lost(),
+        "tls_storm_s": median(storm["seconds"] for storm in weather.storm),
+        "tls_storm_lost": weather.lost(count),
         "tls_storm_start_p99_ms": stormy_ms,
         "tls_storm_slowdown": slowdown,
         "tls": {"costs_ms": costs, **weather.report()},

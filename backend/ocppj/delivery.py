@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final
@@ -32,6 +33,8 @@ _YES: Final = {
 # Actions whose effect shows later: a session begins or ends, the charger boots, the connector says so.
 _HAVE_EFFECT: Final = {"RemoteStartTransaction", "RemoteStopTransaction", "Reset", "ChangeAvailability"}
 _GOODBYE_S: Final = 1.0  # in which it is stored that a socket has closed
+_CLAIMED_AT_ONCE: Final = 100
+_TRY_AGAIN_S: Final = 1.0
 
 
 class Delivery:
@@ -43,7 +46,8 @@ class Delivery:
         self._call_timeout_s = call_timeout_s
         self._news = asyncio.Event()
         self._busy: dict[str, asyncio.Task[bool]] = {}
-        self._asked_again: set[str] = set()  # of the busy: whose next command announced itself meanwhile
+        self._arriving: Counter[str] = Counter()  # whose socket is open, but not stored yet
+        self._asked_again: set[str] = set()  # of the busy and the arriving: whose command announced itself too early
         self._listening = False
         self._claiming = False
 
@@ -54,8 +58,24 @@ class Delivery:
 
     def wake(self, charger_id: str = "") -> None:
         """There may be something to send to this charger (a new command, or it connected); "": to any."""
-        self._asked_again.update([charger_id] if charger_id in self._busy else [] if charger_id else self._busy)
+        if not charger_id:
+            self._asked_again.update(self._busy, self._arriving)
+        elif charger_id in self._busy or charger_id in self._arriving:
+            self._asked_again.add(charger_id)
         self._news.set()
+
+    def arrives(self, charger_id: str) -> None:
+        """Its socket is being stored: until then its commands cannot be claimed. `arrived` follows."""
+        self._arriving[charger_id] += 1
+
+    def arrived(self, charger_id: str, awaited: bool) -> None:
+        """Its socket is stored; `awaited`: commands were waiting for it."""
+        self._arriving[charger_id] -= 1
+        if not self._arriving[charger_id]:
+            del self._arriving[charger_id]
+        if awaited or charger_id in self._asked_again:
+            self._asked_again.discard(charger_id)
+            self.wake(charger_id)
 
     async def run(self) -> None:
         """Claims and delivers."""
@@ -82,9 +102,10 @@ class Delivery:
     async def _claim(self) -> int:
         self._claiming = True
         try:
-            claims = await self._dispatch.claim(self._busy.keys())
+            claims = await self._dispatch.claim(self._busy.keys(), _CLAIMED_AT_ONCE)
         except DomainError as error:
             log.warning("commands cannot be claimed now: %s", error.detail)
+            asyncio.get_running_loop().call_later(_TRY_AGAIN_S, self._news.set)
             return 0
         finally:
             self._claiming = False
@@ -92,13 +113,19 @@ class Delivery:
             task = asyncio.create_task(self._deliver(claim))
             self._busy[claim.charger_id] = task
             task.add_done_callback(partial(self._done, claim.charger_id))
+        if len(claims) == _CLAIMED_AT_ONCE:
+            self._news.set()  # there may be more
         return len(claims)
 
     def _done(self, charger_id: str, task: asyncio.Task[bool]) -> None:
         self._busy.pop(charger_id, None)
         asked_again = charger_id in self._asked_again
         self._asked_again.discard(charger_id)
-        if asked_again or task.cancelled() or task.exception() is not None or task.result():
+        if task.cancelled():
+            return
+        if (error := task.exception()) is not None:
+            log.error("delivery to %s failed", charger_id, exc_info=error)
+        if asked_again or error is not None or task.result():
             self.wake(charger_id)
 
     async def _deliver(self, claim: Claim) -> bool:

@@ -212,14 +212,17 @@ class OcppServer:
     async def _record_connect(self, connection: Connection, proof: Proof, at: datetime) -> None:
         if connection.closed:  # while the database was away
             return
-        awaited = await self._intake.connect({
-            "charger_id": connection.charger_id, "connection_id": connection.connection_id, "node": self._nodes.name,
-            "protocol": connection.dialect.protocol, "remote_address": connection.socket.remote_address,
-            "at": at, "security_profile": proof.profile, "password_hash": proof.password_hash,
-            "certificate_id": proof.certificate_id,
-        })  # fmt: skip
-        if awaited:
-            self._delivery.wake(connection.charger_id)
+        awaited = True  # unless we hear that nothing is
+        self._delivery.arrives(connection.charger_id)
+        try:
+            awaited = await self._intake.connect({
+                "charger_id": connection.charger_id, "connection_id": connection.connection_id,
+                "node": self._nodes.name, "protocol": connection.dialect.protocol,
+                "remote_address": connection.socket.remote_address, "at": at, "security_profile": proof.profile,
+                "password_hash": proof.password_hash, "certificate_id": proof.certificate_id,
+            })  # fmt: skip
+        finally:
+            self._delivery.arrived(connection.charger_id, awaited)
 
     def _on_closed(self, connection: Connection) -> None:
         self._registry.remove(connection)

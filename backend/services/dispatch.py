@@ -51,8 +51,9 @@ class Dispatch:
         if isinstance(self._database, DirectDatabase):
             await self._database.listen(CHANNEL, on_command)
 
-    async def claim(self, busy: Collection[str], limit: int = 100) -> list[Claim]:
-        """The next command of each of our chargers that is not busy; claimed once, by one node."""
+    async def claim(self, busy: Collection[str], limit: int) -> list[Claim]:
+        """The next command of each of our chargers that is not busy, of `limit` chargers at most; claimed once, by one
+        node."""
         rows = await self._database.call(
             "claim_commands", {"p_node": self._node, "p_busy": list(busy), "p_limit": limit}, scope=SYSTEM
         )

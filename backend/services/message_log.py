@@ -89,12 +89,14 @@ class MessageLog:
                 await asyncio.sleep(self._every_s)
                 await self._write()
         finally:
-            await self._write()
+            while self._waiting and await self._write():
+                pass
 
-    async def _write(self) -> None:
-        """Writes what waits now: what comes meanwhile would make many small batches, which cost more."""
+    async def _write(self) -> bool:
+        """Writes what waits now, and whole batches of what comes meanwhile: many small ones would cost more. False: the
+        database does not take it."""
         last = self._written + len(self._waiting)
-        while self._written < last:
+        while self._written < last or len(self._waiting) >= self._max_batch:
             batch, self._waiting = self._waiting[: self._max_batch], self._waiting[self._max_batch :]
             self._written += len(batch)
             self._characters -= sum(len(message.payload) + len(message.answer or "") for message in batch)
@@ -103,4 +105,5 @@ class MessageLog:
             except DomainError as error:
                 self.dropped += len(batch)
                 log.warning("message log: %d frames dropped so far (%s)", self.dropped, error.code)
-                return
+                return False
+        return True

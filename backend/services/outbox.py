@@ -19,7 +19,7 @@ _FIRST_PAUSE_S: Final = 15  # then 30, 60, … : an hour in all
 # Events of a worker that died in the midst of them wait for so long: with the start of another it must stay below 15 s.
 # Of one that is merely slow they are reacted to twice, which reactions bear.
 _LEASE_S: Final = 10
-_BATCH: Final = 500
+_BATCH: Final = 100  # what is done within that time
 
 
 class GivenUp(NamedTuple):

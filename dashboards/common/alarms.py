@@ -1,4 +1,4 @@
-"""What somebody should look at, the same in both dashboards: chargers that misbehave, newest first."""
+"""What somebody should look at, the same in both dashboards, newest first."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dashboards.common.widgets import as_of, csv_button, empty, line, table
 
 STATES = ("open", "closed")
 COLUMNS = ("alarm", "charger", "count", "first_seen", "last_seen", "state")
-FIELDS = ("id", "kind", "cpo_id", "charger_id", "remote_address", "count", "opened_at", "last_seen_at", "closed_at")
+FIELDS = ("id", "kind", "charger_id", "remote_address", "count", "opened_at", "last_seen_at", "closed_at")
 _CAP = 1_000
 
 
@@ -47,7 +47,7 @@ def room(viewer: Viewer, operators: Mapping[str, str] | None = None) -> None:
         return empty("alarm.calm" if state == "open" else "alarm.none", key="no_alarms")
     columns = COLUMNS if operators is None else (*COLUMNS[:2], "cpo", *COLUMNS[2:])
     draw(table(columns, [_row(row, viewer, operators) for row in rows], numbers=("count",)), "alarms")
-    csv_button(rows, FIELDS, "alarms", more=answer.more)
+    csv_button(rows, FIELDS if operators is None else ("cpo_id", *FIELDS), "alarms", more=answer.more)
 
 
 def _alarms(viewer: Viewer, *, open_only: bool) -> Answer:

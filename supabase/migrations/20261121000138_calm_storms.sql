@@ -90,10 +90,12 @@ begin
 end
 $$;
 
--- [{charger_id}] -> [whether a command waits to be sent]
+-- [{charger_id}] -> [whether a command waits to be sent]. Each looks for its own: `exists` may be planned as a hash of the
+-- whole queue.
 create function private.awaited_connections(p_rows json) returns json
 language sql stable set search_path = '' as $$
-    select json_agg(exists (select from public.commands m where m.charger_id = r.value ->> 'charger_id' and m.status = 'queued')
+    select json_agg((select true from public.commands m
+                     where m.charger_id = r.value ->> 'charger_id' and m.status = 'queued' limit 1) is not null
                     order by r.ordinality)
     from json_array_elements(p_rows) with ordinality r
 $$;

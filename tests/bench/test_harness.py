@@ -92,7 +92,7 @@ def test_a_storm_beside_commands_and_a_few_chargers_are_measured(tmp_path: Path)
     assert done.returncode in (0, 1), done.stdout + done.stderr
     figures = json.loads(saved.read_text())["nation"]["platform"]
     assert [storm["accepted"] for storm in figures["calm"]["storm"]] == [CHARGERS], figures["calm_problems"]
-    assert figures["remote_start_lost"] == 0, figures["calm_problems"]
+    assert figures["calm_lost"] == 0, figures["calm_problems"]
     assert figures["storm_slowdown"] > 0
     assert figures["few"]["metering"]["answered_in_window"]["MeterValues"] > 0, figures["few_problems"]
     # A handful of readings may cost less than one tick of the kernel's clock: zero is a figure, too.

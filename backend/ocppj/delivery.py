@@ -18,7 +18,7 @@ from backend.domain.configuration import hide_in_answer, new_password, with_fres
 from backend.domain.errors import DatabaseUnavailable, DomainError
 from backend.ocppj.connection import CallFailed, NotConnected, Unanswered
 from backend.ocppj.registry import Registry
-from backend.services.dispatch import Claim, Dispatch, Outcome
+from backend.services.dispatch import CLAIMED_AT_ONCE, Claim, Dispatch, Outcome
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,6 @@ _YES: Final = {
 # Actions whose effect shows later: a session begins or ends, the charger boots, the connector says so.
 _HAVE_EFFECT: Final = {"RemoteStartTransaction", "RemoteStopTransaction", "Reset", "ChangeAvailability"}
 _GOODBYE_S: Final = 1.0  # in which it is stored that a socket has closed
-_CLAIMED_AT_ONCE: Final = 100
 _TRY_AGAIN_S: Final = 1.0
 
 
@@ -102,7 +101,7 @@ class Delivery:
     async def _claim(self) -> int:
         self._claiming = True
         try:
-            claims = await self._dispatch.claim(self._busy.keys(), _CLAIMED_AT_ONCE)
+            claims = await self._dispatch.claim(self._busy.keys())
         except DomainError as error:
             log.warning("commands cannot be claimed now: %s", error.detail)
             asyncio.get_running_loop().call_later(_TRY_AGAIN_S, self._news.set)
@@ -113,7 +112,7 @@ class Delivery:
             task = asyncio.create_task(self._deliver(claim))
             self._busy[claim.charger_id] = task
             task.add_done_callback(partial(self._done, claim.charger_id))
-        if len(claims) == _CLAIMED_AT_ONCE:
+        if len(claims) == CLAIMED_AT_ONCE:
             self._news.set()  # there may be more
         return len(claims)
 

@@ -12,6 +12,7 @@ from backend.database.direct import DirectDatabase
 from backend.domain.json_text import storable
 
 CHANNEL = "uniev_commands"
+CLAIMED_AT_ONCE = 100
 _encode = msgspec.json.Encoder().encode
 
 
@@ -51,7 +52,7 @@ class Dispatch:
         if isinstance(self._database, DirectDatabase):
             await self._database.listen(CHANNEL, on_command)
 
-    async def claim(self, busy: Collection[str], limit: int) -> list[Claim]:
+    async def claim(self, busy: Collection[str], limit: int = CLAIMED_AT_ONCE) -> list[Claim]:
         """The next command of each of our chargers that is not busy, of `limit` chargers at most; claimed once, by one
         node."""
         rows = await self._database.call(

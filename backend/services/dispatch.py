@@ -52,11 +52,11 @@ class Dispatch:
         if isinstance(self._database, DirectDatabase):
             await self._database.listen(CHANNEL, on_command)
 
-    async def claim(self, busy: Collection[str], limit: int = CLAIMED_AT_ONCE) -> list[Claim]:
-        """The next command of each of our chargers that is not busy, of `limit` chargers at most; claimed once, by one
-        node."""
+    async def claim(self, busy: Collection[str]) -> list[Claim]:
+        """The next command of each of our chargers that is not busy, of CLAIMED_AT_ONCE chargers at most; claimed once,
+        by one node."""
         rows = await self._database.call(
-            "claim_commands", {"p_node": self._node, "p_busy": list(busy), "p_limit": limit}, scope=SYSTEM
+            "claim_commands", {"p_node": self._node, "p_busy": list(busy), "p_limit": CLAIMED_AT_ONCE}, scope=SYSTEM
         )
         return [Claim(row["id"], row["charger_id"], row["action"], row["payload"]) for row in rows]
 

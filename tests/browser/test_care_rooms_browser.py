@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.choosing import choose
+from tests.browser.choosing import choose, unfold
 from tests.browser.conftest import Driver, Stack, Visitor
 from tests.support.servers import Server, worker
 from tests.support.waiting import wait_until
@@ -74,7 +74,7 @@ def test_a_changed_key_is_answered_by_the_charger_and_read_back(stack: Stack, vi
     page = opened(stack, visit, "/configuration?charger=ID-YOG01-1")
     confirmed(page, "deed_read_configuration_config")
     expect(row(page, "ConnectionTimeOut")).to_be_visible()
-    page.get_by_text("Ubah kunci").click()
+    unfold(page, "Ubah kunci")
     choose(box(page, "change_key"), "ConnectionTimeOut")
     type_in(page, "change_value", "77")
     page.get_by_role("button", name="Tambahkan ke perubahan").click()
@@ -91,7 +91,7 @@ def test_firmware_goes_from_an_upload_to_the_version_that_the_charger_runs(
 ) -> None:
     driver = connect("ID-YOG02-2")
     page = opened(stack, visit, "/firmware")
-    page.get_by_text("Unggah berkas").first.click()
+    unfold(page, "Unggah berkas")
     expect(page.get_by_text("paling besar 512 MiB")).to_be_visible()  # as much as the API takes
     page.locator("input[type=file]").set_input_files(
         {"name": "surya-9.8.7.bin", "mimeType": "application/octet-stream", "buffer": b"version 9.8.7" * 100}
@@ -101,7 +101,7 @@ def test_firmware_goes_from_an_upload_to_the_version_that_the_charger_runs(
     page.get_by_role("button", name="Unggah", exact=True).click()
     expect(row(page, "surya-9.8.7.bin")).to_contain_text("9.8.7")
     choose(box(page, "choose_charger"), "ID-YOG02-2")
-    page.get_by_text("Perbarui firmware").click()
+    unfold(page, "Perbarui firmware")
     choose(box(page, "update_file"), "surya-9.8.7.bin")
     page.get_by_role("button", name="Mulai pembaruan").click()
     dialog = page.get_by_role("dialog")
@@ -134,7 +134,7 @@ def test_a_reserved_connector_is_kept_until_its_token_charges_there(
     driver = connect("ID-JTM05-1")
     token = free_token(stack)
     page = opened(stack, visit, "/reservations")
-    page.get_by_text("Reservasi konektor").click()
+    unfold(page, "Reservasi konektor")
     choose(box(page, "reserve_charger"), "ID-JTM05-1")
     type_in(page, "reserve_plug", "1")
     choose(box(page, "reserve_token"), token)
@@ -155,12 +155,12 @@ def test_a_limit_is_held_by_the_charger_and_drawn_as_it_will_be_obeyed(
 ) -> None:
     connect("ID-JTM05-2")
     page = opened(stack, visit, "/charging_profiles?charger=ID-JTM05-2")
-    page.get_by_text("Batas baru").click()
+    unfold(page, "Batas baru")
     type_in(page, "profile_name", "Malam hemat")
     expect(page.locator(".st-key-save_profile button")).to_be_enabled()
     press(page, "save_profile")
     expect(page.get_by_text("Malam hemat").first).to_be_visible()
-    page.get_by_text("Beri unit ini batas").click()
+    unfold(page, "Beri unit ini batas")
     choose(box(page, "apply_profile"), "Malam hemat")
     expect(page.locator(".st-key-apply button")).to_be_enabled()
     press(page, "apply")
@@ -188,7 +188,7 @@ def test_a_campaign_is_looked_at_first_and_its_wave_changes_the_charger(
 ) -> None:
     driver = connect("ID-JBR05-3")
     page = opened(stack, visit, "/configuration")
-    page.get_by_text("Templat baru").click()
+    unfold(page, "Templat baru")
     type_in(page, "template_name", "Denyut pelan")
     type_in(page, "template_settings", "HeartbeatInterval = 777")
     page.get_by_role("button", name="Buat", exact=True).click()

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import expect
 
+from tests.browser.choosing import unfold
 from tests.browser.conftest import OPERATOR, Stack, Visitor
 from tests.support.postgres import execute, run_sync
 
@@ -26,7 +27,7 @@ def test_rooms_and_the_way_out_are_in_view_on_a_small_screen_in_both_languages(s
         for button in ("sign_out", "show_keys"):
             expect(sidebar.locator(f".st-key-{button} button")).to_be_in_viewport(ratio=1)
         expect(sidebar.get_by_role("link", name=audit)).to_be_hidden()
-    sidebar.get_by_text("Orang dan akses").click()
+    unfold(page, "Orang dan akses")
     sidebar.get_by_role("link", name="Log audit").click()
     expect(page.get_by_role("heading", name="Log audit")).to_be_visible()
     expect(sidebar.get_by_role("link", name="Keamanan")).to_be_hidden()  # its section folded again

@@ -8,6 +8,7 @@ import httpx
 import pyotp
 from playwright.sync_api import expect
 
+from tests.browser.choosing import unfold
 from tests.browser.conftest import Stack, Visitor, picture
 from tests.support.rooms import PASSWORD, sign_in
 from tests.support.waiting import wait_until
@@ -70,7 +71,7 @@ def test_the_room_of_people_and_the_own_sign_ins_are_drawn(stack: Stack, visit: 
     visitor.sign_in("admin@nusantara.demo.uniev.id", "/people")
     page = visitor.page
     expect(page.get_by_text("Dimas Saputra").first).to_be_visible()
-    page.get_by_text("Wewenang setiap peran").click()
+    unfold(page, "Wewenang setiap peran")
     expect(page.get_by_text("sessions:review").first).to_be_visible()
     picture(page, "people")
     page.goto(visitor.url + "/own_logins")

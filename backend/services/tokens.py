@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 import jwt
@@ -34,6 +35,7 @@ _ISSUER: Final = "uniev"
 _AUDIENCE: Final = "uniev-api"
 _CHALLENGE_AUDIENCE: Final = "uniev-second-factor"
 _REQUIRED: Final = ["sub", "exp", "iat", "iss", "aud", "role", "name"]
+_REMEMBERED: Final = 4_096  # tokens whose signature need not be checked again; a dashboard sends one every 2 s
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,17 @@ class Challenged:
     version: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Access:
+    """What a signed access token says."""
+
+    scope: Scope
+    name: str
+    login_id: str | None
+    enrolling: bool
+    expires_at: datetime
+
+
 class Tokens:
     """Issues and reads tokens. `secret_key` signs access tokens; `now` is the clock (UTC)."""
 
@@ -62,6 +75,7 @@ class Tokens:
         self._database = database
         self._secret_key = secret_key
         self._now = now
+        self._verified = lru_cache(_REMEMBERED)(self._verify)  # what is refused is not remembered
 
     def access(self, scope: Scope, name: str, *, login_id: str | None = None, enrolling: bool = False) -> str:
         """A signed access token for a person; `enrolling`: good for nothing but enrolling a second factor."""
@@ -77,18 +91,10 @@ class Tokens:
 
     def read(self, token: str, request_id: str | None) -> Caller:
         """Who holds this access token. Raises Unauthenticated (`token_expired`, `token_invalid`)."""
-        try:
-            claims = self._claims(token, _AUDIENCE, _REQUIRED)
-            expired = self._expired(claims)
-            scope = Scope(claims["role"], claims["sub"], claims.get("cpo_id"))
-            enrolling, login_id = bool(claims.get("enrolling", False)), claims.get("sid")
-        except (jwt.InvalidTokenError, ValueError, TypeError, OverflowError) as error:
-            raise Unauthenticated("The access token is not valid.", code="token_invalid") from error
-        if expired:
+        held = self._verified(token)
+        if held.expires_at <= self._now():
             raise Unauthenticated("The access token has expired; refresh it.", code="token_expired")
-        if scope.is_system:
-            raise Unauthenticated("The access token is not valid.", code="token_invalid")
-        return Caller(scope, str(claims["name"]), request_id, login_id=login_id, enrolling=enrolling)
+        return Caller(held.scope, held.name, request_id, login_id=held.login_id, enrolling=held.enrolling)
 
     def challenge(self, who: Challenged) -> str:
         """A signed challenge for the second factor."""
@@ -99,7 +105,7 @@ class Tokens:
         """Who holds this challenge. Raises Unauthenticated (`challenge_invalid`)."""
         try:
             claims = self._claims(token, _CHALLENGE_AUDIENCE, ["sub", "exp", "method", "version"])
-            if not self._expired(claims):
+            if _expires_at(claims) > self._now():
                 return Challenged(str(claims["sub"]), str(claims["method"]), int(claims["version"]))
         except (jwt.InvalidTokenError, ValueError, TypeError, OverflowError) as error:
             raise _challenge_invalid() from error
@@ -154,6 +160,18 @@ class Tokens:
             arguments = {"p_user_id": rows[0]["user_id"], "p_id": rows[0]["family"], "p_except": None}
             await self._database.call("end_logins", {**arguments, "p_reason": "logout"}, scope=SYSTEM)
 
+    def _verify(self, token: str) -> _Access:
+        try:
+            claims = self._claims(token, _AUDIENCE, _REQUIRED)
+            scope = Scope(claims["role"], claims["sub"], claims.get("cpo_id"))
+            enrolling, login_id = bool(claims.get("enrolling", False)), claims.get("sid")
+            held = _Access(scope, str(claims["name"]), login_id, enrolling, _expires_at(claims))
+        except (jwt.InvalidTokenError, ValueError, TypeError, OverflowError) as error:
+            raise _access_invalid() from error
+        if scope.is_system:
+            raise _access_invalid()
+        return held
+
     def _signed(self, claims: dict[str, Any], audience: str, lifetime: timedelta) -> str:
         now = self._now()
         frame = {"iss": _ISSUER, "aud": audience, "iat": now, "exp": now + lifetime, "jti": uuid.uuid4().hex}
@@ -169,8 +187,13 @@ class Tokens:
             options={"require": required, "verify_exp": False, "verify_iat": False},
         )
 
-    def _expired(self, claims: dict[str, Any]) -> bool:
-        return datetime.fromtimestamp(claims["exp"], UTC) <= self._now()
+
+def _expires_at(claims: dict[str, Any]) -> datetime:
+    return datetime.fromtimestamp(claims["exp"], UTC)
+
+
+def _access_invalid() -> Unauthenticated:
+    return Unauthenticated("The access token is not valid.", code="token_invalid")
 
 
 def _challenge_invalid() -> Unauthenticated:

@@ -166,5 +166,5 @@ def _all(viewer: Viewer, wanted: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 st.title(t("cpo.held.title"))
-live(door.CPO, page, every=None)
 rulings.ask_if_pressed()
+live(door.CPO, page, every=None)

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboards.common import desk, door
+from dashboards.common import desk, door, outcomes
 from dashboards.common import formats as f
 from dashboards.common.api import ApiDown, ApiRefused, route
 from dashboards.common.choices import set_param
@@ -92,7 +92,8 @@ def _exact(chosen: datetime | None, shown: datetime, proposed: datetime) -> date
 
 
 def ask_if_pressed() -> None:
-    """Opens the dialog of the button pressed last. Called once, outside the live region."""
+    """Opens the dialog of the button pressed last, or says what was done in it. Called once, outside the region."""
+    outcomes.show("ruling")
     ruling: Ruling | None = st.session_state.pop(_ASKING, None)
     if ruling:
         ask(t(f"held.{ruling.decision}.title"), dialog, ruling, icon=":material/gavel:")
@@ -133,5 +134,7 @@ def send(viewer: Viewer, ruling: Ruling) -> bool:
         failed(refusal)
         return False
     desk.forget()
+    number = t("session.number", n=ruling.session["transaction_id"])
+    outcomes.keep("ruling", t("deed.done", what=t(f"held.{ruling.decision}.title"), about=number))
     set_param("session", ruling.next_id if ruling.next_id != ruling.session["id"] else None)
     return True

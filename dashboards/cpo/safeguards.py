@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboards.common import desk, door
+from dashboards.common import desk, door, outcomes
 from dashboards.common.api import ApiDown, ApiRefused, route
 from dashboards.common.forgiving import ask
 from dashboards.common.texts import t
@@ -72,7 +72,8 @@ def button(
 
 
 def ask_if_pressed() -> None:
-    """Opens the dialog of the button pressed last. Called once, outside the live region."""
+    """Opens the dialog of the button pressed last, or says what was done in it. Called once, outside the region."""
+    outcomes.show("safeguard")
     measure: Measure | None = st.session_state.pop(_ASKING, None)
     if measure:
         title = t(f"security.do.{measure.kind}.title", n=measure.level)
@@ -92,6 +93,8 @@ def dialog(measure: Measure) -> None:
             st.code(answer["password"], language=None)
             st.caption(t("security.shown_once"))
         elif answer is not None:
+            what = t(f"security.do.{measure.kind}.title", n=measure.level)
+            outcomes.keep("safeguard", t("deed.done", what=what, about=plain(measure.charger_id)))
             st.rerun()
     if right.button(t("order.cancel"), key="cancel", width="stretch"):
         st.rerun()

@@ -82,8 +82,10 @@ def test_a_decision_names_its_consequence_before_it_is_made(room: Room, nation: 
 
 def test_a_confirmed_correction_is_stored_and_the_next_session_opens(room: Room, nation: Nation, odd: str) -> None:
     app = dialog_of(room, nation, odd)
+    number = nation.get(ADMIN, f"/api/sessions/{odd}/review")["transaction_id"]
     app.button(key="confirm").click().run()
     assert not app.exception
+    assert [said.value for said in app.success] == [f"Sudah: Koreksi sesi (Sesi {number})."]
     decided = nation.get(ADMIN, f"/api/sessions/{odd}/review")
     assert (decided["billing_state"], decided["billable_energy_wh"]) == ("corrected", 1999.5)
     assert (decided["note"], decided["decision"]) == ("meter awal keliru", "correct")
@@ -117,8 +119,10 @@ def _dialog() -> None:
 
     import streamlit as st
 
+    from dashboards.common import outcomes
     from dashboards.cpo.rulings import Ruling, dialog
 
+    outcomes.show("ruling")
     dialog(Ruling("correct", st.session_state["row"], "meter awal keliru", Decimal("1999.5"), {}, "the-next-one"))
 
 

@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboards.common import desk, door
 from dashboards.common.sessions import session_key
+from dashboards.common.widgets import plain
 from tests.dashboards.conftest import ADMIN, OPERATOR, OTHER_ADMIN, Nation
 from tests.support.postgres import execute, run_sync
 from tests.support.rooms import panels, sign_in, words
@@ -110,6 +111,30 @@ def test_certificates_that_end_soonest_come_first_with_the_days_they_have_left(r
     assert text.index("12 hari") < text.index("400 hari")
     assert "3 hari" not in text, "it has one that lasts longer"
     assert foreign not in text
+
+
+def test_what_was_done_to_a_charger_is_told(room: Room, nation: Nation) -> None:
+    charger = charger_of(nation)
+    keep_certificate(nation, charger, 70)
+    room(ADMIN)  # points this process at the API
+    rows = nation.get(ADMIN, f"/api/chargers/{charger}/security")["certificates"]
+    login = sign_in(nation.api_url, ADMIN)
+    kept = next(row for row in rows if row["serial_number"] == "e70")
+    app = AppTest.from_function(_revocation, default_timeout=20, args=(charger, kept["id"]))
+    app.user = {"id": login["user"]["id"], "session": session_key(door.store(door.CPO).create(login, None))}
+    app.context = {"locale": "id-ID"}
+    assert not app.run().success
+    app.button(key="confirm").click().run()
+    assert [said.value for said in app.success] == [f"Sudah: Cabut sertifikat ({plain(charger)})."]
+    states = nation.get(ADMIN, f"/api/chargers/{charger}/security")["certificates"]
+    assert {row["state"] for row in states if row["id"] == kept["id"]} <= {"revoked"}
+
+
+def _revocation(charger: str, certificate_id: str) -> None:
+    from dashboards.cpo.safeguards import Measure, ask_if_pressed, dialog
+
+    ask_if_pressed()
+    dialog(Measure("revoke", charger, certificate={"id": certificate_id}))
 
 
 _MANY_EVENTS = """

@@ -55,7 +55,7 @@ def _sessions(ours: dict[int, Any], booked: dict[int | None, BookedSession], cre
         Check("no session stands twice", not strange and not twice, f"{len(strange)} unknown, {twice} shared"),
         Check("each session stands as the charger lived it", not differing, f"{len(differing)} differ"),
         Check("energy equals the meters", stored_wh == metered_wh > 0,
-              f"{stored_wh / 1000:,.1f} kWh stored, {metered_wh / 1000:,.1f} kWh metered"),
+              f"{stored_wh / 1000:,.3f} kWh stored, {metered_wh / 1000:,.3f} kWh metered"),
         Check("every session was delivered", not undelivered, f"{len(undelivered)} not"),
     ]  # fmt: skip
 

@@ -81,9 +81,11 @@ class Moderation:
                 yield _STORM_S
                 self._lane.commit()
                 continue
-            # On purpose on the loop's own thread: everything it serves comes together meanwhile.
-            time.sleep(_NAP_S if self._hurries() else rest_s)
+            # On purpose on the loop's own thread: everything it serves comes together meanwhile. Not while a batch is
+            # on its way, a storm's or a slow one: its answers, and what came meanwhile, would wait for one rest more.
+            time.sleep(_NAP_S if self._hurries() or self._lane.is_committing else rest_s)
             yield 0  # what came is read and handled
+            yield from self._await_commit()
             self._lane.commit()
             yield 0
             yield 0  # the batch is on its way

@@ -101,6 +101,28 @@ async def test_while_some_wait_at_the_door_nobody_rests_and_what_comes_is_still_
     assert lane.batches - before <= 10
 
 
+async def test_nobody_rests_while_the_batch_of_a_storm_is_on_its_way(
+    database: DirectDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One restless charger makes a storm every few looks: the good ones' answers waited for the rest after each."""
+    rested: list[float] = []
+    lane = Lane(database)
+
+    def sleep(seconds: float) -> None:
+        if lane.is_committing:
+            rested.append(seconds)
+
+    async with moderated(lane, MANY) as newcomers:
+        await lane.submit("tokens", [token(0)])
+        monkeypatch.setattr(time, "sleep", sleep)
+        for number in range(10):
+            newcomers.append(1)
+            await lane.submit("tokens", [token(number)])
+
+    assert rested
+    assert max(rested) < 0.01
+
+
 async def test_the_end_of_moderation_keeps_nothing_back(database: DirectDatabase) -> None:
     lane = Lane(database)
     async with moderated(lane, MANY):
